@@ -1,0 +1,138 @@
+/**
+ * What collectors may ask of a reader. Two implementations give byte-for-byte the same answers: `native.ts` (the C++
+ * addon) and `reference.ts` (plain TypeScript: fallback, oracle and documentation).
+ *
+ * The one idea: a kernel text file keeps its shape while its numbers move. A scan therefore yields the numbers in
+ * reading order and one bit, "the text around the numbers has changed". Only then does TypeScript look at the text (and
+ * binds numbers to series anew); in every other cycle nothing but a Float64Array is touched. Single values, key-value
+ * lists, nested key=value, tables and pressure files are all read by this one scanner with other options.
+ */
+
+/** How the bytes of a source are cut into tokens. */
+export interface SourceFormat {
+  /** The first `keys` tokens of each line are text even when they look like numbers (a device number, an interface named 5). */
+  readonly keys?: number;
+  /** Bytes that end a token besides space, tab and line feed, such as `=:/`. */
+  readonly delimiters?: string;
+  /** Numbers are hexadecimal digits (an optional 0x is accepted). */
+  readonly hex?: boolean;
+  /** No numbers at all: the source has changed when any byte has. For texts that seldom change (mount tables, links). */
+  readonly text?: boolean;
+  /** Reopened for each scan instead of keeping the descriptor: attributes that may be removed and made again. */
+  readonly reopen?: boolean;
+  /** One read(2) of at most 128 bytes, for sysfs attributes whose drivers answer EAGAIN. */
+  readonly attribute?: boolean;
+}
+
+/** One token of a line. `at` is its ordinal in `numbers`, or -1 for text. */
+export interface Token {
+  readonly text: string;
+  readonly at: number;
+}
+
+export interface Source {
+  readonly path: string;
+  /** Numbers of the last scan, in reading order; `count` of them are valid. The array is replaced when it must grow. */
+  readonly numbers: Float64Array;
+  readonly count: number;
+  /**
+   * Reads the file from its start and extracts the numbers.
+   * Returns true when the text around the numbers differs from the last successful scan's (the first scan included).
+   * Throws ReaderError; the next scan after an error counts as changed.
+   */
+  scan(): boolean;
+  /** The text of the last scan. Only valid right after a scan of this source (the buffer is shared). Bytes that are not UTF-8 become U+FFFD. */
+  text(): string;
+  /** The last scan's text cut into lines of tokens exactly as the scanner cut it. Empty lines are left out. */
+  rows(): Token[][];
+  /** Closes the kept descriptor; safe to call twice. A later scan opens again. */
+  close(): void;
+}
+
+/**
+ * Many sources of one format, scanned by one call (the cgroup files of a thousand containers).
+ * Members are numbered by `add`; numbers of removed members are used again.
+ */
+export interface SourceSet {
+  /** Adds a path; returns the member's number. */
+  add(path: string): number;
+  remove(member: number): void;
+  /** Scans every member. Afterwards `status`, `start` and `numbers` speak of this scan. */
+  scan(): void;
+  /** Per member: 0 same shape, 1 changed, negative = -errno (`too large` is -27, EFBIG), and -1000 for an unused number. */
+  readonly status: Int32Array;
+  /** Per member: first index into `numbers`. */
+  readonly start: Uint32Array;
+  /** Per member: how many numbers it has. */
+  readonly counts: Uint32Array;
+  readonly numbers: Float64Array;
+  /** Text of one member as the last scan read it; reads the file again, so it is for the rare changed case. */
+  rows(member: number): Token[][];
+  close(): void;
+}
+
+/** statfs(2) on threads that may block for ever: at most one call per path is under way in the whole process. */
+export interface MountStats {
+  /** Names the paths; results are in this order. */
+  paths(paths: readonly string[]): void;
+  /**
+   * Starts a call for every path that has none under way and waits at most `waitMs` for all of them.
+   * status: 0 ok, positive errno, -1 still under way (stuck). numbers: seven per path:
+   * block size, blocks, free, available to users, inodes, free inodes, flags (ST_*).
+   */
+  run(waitMs: number): void;
+  readonly status: Int32Array;
+  readonly numbers: Float64Array;
+}
+
+/** What the kernel says the machine is: uname(2) with the domain name. */
+export interface Uname {
+  readonly sysname: string;
+  readonly nodename: string;
+  readonly release: string;
+  readonly version: string;
+  readonly machine: string;
+  readonly domainname: string;
+}
+
+/** An encoding plan: everything of a page that stays the same while the set of series does. */
+export interface PagePlan {
+  /** Family headers and series prefixes (`name{labels} `), in page order, back to back. */
+  readonly blob: Uint8Array;
+  /** Per family: header length, number of series; then per series: prefix length, slot. */
+  readonly ops: Uint32Array;
+  readonly families: number;
+}
+
+/** Words per family in a page index: page offset of the header, header length, bytes of samples, number of samples. */
+export const INDEX_WORDS = 4;
+
+export interface Readers {
+  /** True for the C++ addon. */
+  readonly native: boolean;
+  source(path: string, format?: SourceFormat): Source;
+  set(format?: SourceFormat): SourceSet;
+  mounts(): MountStats;
+  uname(): Uname;
+  /** CPU seconds used by the calling thread so far. */
+  threadCpuSeconds(): number;
+  /**
+   * Renders a page. A slot takes part when `stamps[slot] === run`; a family without such a slot is left out whole.
+   * Numbers are printed as Go's shortest %g. Families that would pass the end of `page` are left out, and those after them.
+   * `index` receives INDEX_WORDS per family of the plan (all zero for a family left out).
+   * Returns the bytes written. When a family did not fit, the result is -(1 + bytes the whole page wants).
+   */
+  encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
+}
+
+export class ReaderError extends Error {
+  /** The errno name (ENOENT, EACCES, EIO, EAGAIN, ...) or TOO_LARGE, MALFORMED. */
+  readonly code: string;
+  readonly path: string;
+  constructor(code: string, path: string, detail?: string) {
+    super(`${path}: ${detail ?? code}`);
+    this.name = 'ReaderError';
+    this.code = code;
+    this.path = path;
+  }
+}
