@@ -1,0 +1,357 @@
+import { compareBytes, escapeHelp, escapeLabelValue } from '../model/escape.ts';
+import type { Family } from '../model/family.ts';
+import { INDEX_WORDS, type PagePlan, type Readers } from '../readers/readers.ts';
+
+/** A label as it stands on a series: name and unescaped value. */
+export type Label = readonly [name: string, value: string];
+
+/**
+ * One way to print the same samples. The plain variant (no labels of its own) is the peer's page; others add labels to
+ * every series (`target`) or print another label set for an entity (what the kubelet says of a cgroup).
+ */
+export interface Variant {
+  readonly name: string;
+  /** Added to every series. */
+  readonly labels: readonly Label[];
+}
+
+export const PLAIN: Variant = { name: '', labels: [] };
+
+/** What an entity (a cgroup, a pod) is called, per variant name; late names replace early ones by `Sheet.rename`. */
+export type EntityLabels = (variant: string) => readonly Label[];
+
+export interface SheetLimits {
+  readonly maxSeries: number;
+  readonly maxBytes: number;
+}
+
+export interface SheetCounts {
+  /** Samples printed by the last encode of the plain variant. */
+  series: number;
+  /** Samples refused since the sheet was made: same series twice in one run. */
+  duplicates: number;
+  /** Series or families refused since the sheet was made because a budget was used up. */
+  overBudget: number;
+  /** The first family that met a budget, for the one log line. */
+  overBudgetFamily: string;
+}
+
+/** Where a variant's page goes: `page` may be replaced by a larger one in `grow`. */
+export interface SheetTarget {
+  page: Uint8Array;
+  index: Uint32Array;
+  /** Makes room for at least these sizes; false when the budget forbids it. */
+  grow(bytes: number, indexWords: number): boolean;
+}
+
+export interface Encoded {
+  readonly bytes: number;
+  /** Families in the index, those without samples included. */
+  readonly families: number;
+}
+
+interface Series {
+  readonly family: Family;
+  readonly suffix: string;
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+  readonly entity: number;
+  readonly slot: number;
+  readonly key: string;
+  /** Run in which the series was seen last; kept up lazily, by `compact`. */
+  lastRun: number;
+}
+
+const SEPARATOR = '\u0000';
+const encoder = new TextEncoder();
+
+/**
+ * The series of one collector and target. Series are interned once and keep a slot; a run only stores numbers in slots.
+ * Prefixes and order are worked out when the set of series changes, not per run.
+ *
+ * Not a registry: a slot that is not set in a run is absent from that run's page.
+ */
+export class Sheet {
+  values = new Float64Array(64);
+  /** `stamps[slot] === run` says that the slot was set in this run. */
+  stamps = new Uint32Array(64);
+  run = 0;
+  readonly counts: SheetCounts = { series: 0, duplicates: 0, overBudget: 0, overBudgetFamily: '' };
+  readonly #limits: SheetLimits;
+  readonly #encode: Readers['encode'];
+  readonly #bySlot: (Series | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #slots = new Map<string, number>();
+  readonly #families = new Map<string, Family>();
+  readonly #entities: (EntityLabels | undefined)[] = [];
+  readonly #plans = new Map<string, PagePlan>();
+  /** Rises when the set of series, and so the order or the family list, has changed. */
+  #shape = 0;
+
+  constructor(readers: Pick<Readers, 'encode'>, limits: SheetLimits) {
+    this.#encode = (...args) => readers.encode(...args);
+    this.#limits = limits;
+  }
+
+  get shape(): number {
+    return this.#shape;
+  }
+
+  /** Series known, set in this run or not. */
+  get known(): number {
+    return this.#slots.size;
+  }
+
+  /** Starts a run: every slot is absent until set. */
+  begin(): void {
+    this.run = (this.run + 1) >>> 0;
+    if (this.run === 0) {
+      this.stamps.fill(0);
+      this.run = 1;
+    }
+    if (this.run % 64 === 0) this.#compact();
+  }
+
+  /**
+   * The slot of a series; the same arguments give the same slot for as long as the series is in use.
+   * -1 when the series budget is used up (counted; setting slot -1 does nothing).
+   * @param values label values in the order of `names`
+   * @param names label names, wire order; the family's own unless the label set varies within the family
+   * @param entity handle from `entity()`, or -1
+   * @param suffix `_bucket`, `_sum`, `_count` for histograms and summaries
+   */
+  slot(family: Family, values: readonly string[] = [], names: readonly string[] = family.labels, entity = -1, suffix = ''): number {
+    const key = `${family.name}${suffix}${SEPARATOR}${entity}${SEPARATOR}${names === family.labels ? '' : names.join()}${SEPARATOR}${values.join(SEPARATOR)}`;
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const first = this.#families.get(family.name);
+    if (first === undefined) this.#families.set(family.name, family);
+    if (this.#slots.size >= this.#limits.maxSeries && this.#compact() === 0) {
+      this.#refuse(family.name);
+      return -1;
+    }
+    const slot = this.#free.pop() ?? this.#bySlot.length;
+    if (slot >= this.values.length) this.#growSlots(slot + 1);
+    this.#bySlot[slot] = { family: first ?? family, suffix, names, values: [...values], entity, slot, key, lastRun: this.run };
+    this.stamps[slot] = 0;
+    this.#slots.set(key, slot);
+    this.#changed();
+    return slot;
+  }
+
+  /** Stores a number for this run. False, and counted, when the slot was already set in this run: the first sample stays. */
+  set(slot: number, value: number): boolean {
+    if (slot < 0) return false;
+    if (this.stamps[slot] === this.run) {
+      this.counts.duplicates += 1;
+      return false;
+    }
+    this.values[slot] = value;
+    this.stamps[slot] = this.run;
+    return true;
+  }
+
+  /** `slot` and `set` in one: the plain way for sources whose series change from run to run. */
+  sample(family: Family, values: readonly string[], value: number, names?: readonly string[]): boolean {
+    return this.set(this.slot(family, values, names ?? family.labels), value);
+  }
+
+  /** Registers an entity whose labels are added to its series; returns its handle. */
+  entity(labels: EntityLabels): number {
+    const free = this.#entities.indexOf(undefined);
+    if (free >= 0) {
+      this.#entities[free] = labels;
+      return free;
+    }
+    this.#entities.push(labels);
+    return this.#entities.length - 1;
+  }
+
+  /** Replaces an entity's labels (a name that arrived late): its series keep their slots and are printed anew. */
+  rename(handle: number, labels: EntityLabels): void {
+    this.#entities[handle] = labels;
+    this.#plans.clear();
+    this.#changed();
+  }
+
+  /** Forgets an entity and every series of it. */
+  drop(handle: number): void {
+    for (const series of this.#bySlot) if (series !== undefined && series.entity === handle) this.#forget(series);
+    this.#entities[handle] = undefined;
+    this.#changed();
+  }
+
+  /**
+   * Prints this run's samples of one variant into `target`: families in byte order of name, series in label-value order.
+   * Whole families that do not fit the byte budget are left out and counted.
+   */
+  encode(variant: Variant, target: SheetTarget): Encoded {
+    const plan = this.#plan(variant);
+    target.grow(0, plan.families * INDEX_WORDS);
+    let bytes = this.#encode(plan, this.values, this.stamps, this.run, target.page, target.index);
+    if (bytes < 0 && target.grow(Math.min(Math.ceil((-bytes - 1) * 1.25), this.#limits.maxBytes), 0)) {
+      bytes = this.#encode(plan, this.values, this.stamps, this.run, target.page, target.index);
+    }
+    if (bytes < 0) bytes = this.#leaveOut(plan, target);
+    if (variant.labels.length === 0) {
+      let series = 0;
+      for (let i = 0; i < plan.families; i++) series += target.index[i * INDEX_WORDS + 3] ?? 0;
+      this.counts.series = series;
+    }
+    return { bytes, families: plan.families };
+  }
+
+  /** The page of this run as text, for tests and failure pages. */
+  text(variant: Variant = PLAIN): string {
+    const target: SheetTarget = {
+      page: new Uint8Array(1 << 16),
+      index: new Uint32Array(4096),
+      grow(bytes, words) {
+        if (bytes > this.page.length) this.page = new Uint8Array(bytes);
+        if (words > this.index.length) this.index = new Uint32Array(words);
+        return true;
+      },
+    };
+    const { bytes } = this.encode(variant, target);
+    return new TextDecoder().decode(target.page.subarray(0, bytes));
+  }
+
+  /** The encoder reports what did not fit by zero sample counts of families that have samples: count those. */
+  #leaveOut(plan: PagePlan, target: SheetTarget): number {
+    let end = 0;
+    let op = 0;
+    for (let i = 0; i < plan.families; i++) {
+      const at = i * INDEX_WORDS;
+      const header = target.index[at + 1] ?? 0;
+      const seriesCount = plan.ops[op + 1] ?? 0;
+      if ((target.index[at + 3] ?? 0) > 0) end = Math.max(end, (target.index[at] ?? 0) + header + (target.index[at + 2] ?? 0));
+      else {
+        let present = false;
+        for (let s = 0; s < seriesCount && !present; s++) present = this.stamps[plan.ops[op + 3 + s * 2] ?? 0] === this.run;
+        if (present) this.#refuse(this.#bySlot[plan.ops[op + 3] ?? 0]?.family.name ?? '');
+      }
+      op += 2 + seriesCount * 2;
+    }
+    return end;
+  }
+
+  #refuse(family: string): void {
+    this.counts.overBudget += 1;
+    this.counts.overBudgetFamily ||= family;
+  }
+
+  #changed(): void {
+    this.#shape += 1;
+  }
+
+  #growSlots(wanted: number): void {
+    const size = Math.max(wanted, this.values.length * 2);
+    const values = new Float64Array(size);
+    values.set(this.values);
+    this.values = values;
+    const stamps = new Uint32Array(size);
+    stamps.set(this.stamps);
+    this.stamps = stamps;
+  }
+
+  #forget(series: Series): void {
+    this.#slots.delete(series.key);
+    this.#bySlot[series.slot] = undefined;
+    this.#free.push(series.slot);
+    this.stamps[series.slot] = 0;
+  }
+
+  /** Forgets series that have been absent for 64 runs, so that vanished label values free what they held. Returns how many. */
+  #compact(): number {
+    let forgotten = 0;
+    for (const series of this.#bySlot) {
+      if (series === undefined) continue;
+      const stamp = this.stamps[series.slot] ?? 0;
+      if (stamp > series.lastRun) series.lastRun = stamp;
+      if (this.run - series.lastRun > 64) {
+        this.#forget(series);
+        forgotten += 1;
+      }
+    }
+    if (forgotten > 0) this.#changed();
+    return forgotten;
+  }
+
+  #labelsOf(series: Series, variant: Variant): Label[] {
+    const labels: Label[] = series.names.map((name, i) => [name, series.values[i] ?? '']);
+    const entity = series.entity < 0 ? undefined : this.#entities[series.entity];
+    if (entity !== undefined) labels.push(...entity(variant.name));
+    labels.push(...variant.labels);
+    // `le` and `quantile` stay last, as every peer's library prints them.
+    const last = (name: string): boolean => name === 'le' || name === 'quantile';
+    if (entity !== undefined || variant.labels.length > 0) {
+      labels.sort((a, b) => (last(a[0]) === last(b[0]) ? (a[0] < b[0] ? -1 : 1) : last(a[0]) ? 1 : -1));
+    }
+    return labels;
+  }
+
+  #plan(variant: Variant): PagePlan {
+    const key = `${variant.name}${SEPARATOR}${this.#shape}`;
+    const ready = this.#plans.get(key);
+    if (ready !== undefined) return ready;
+    const byFamily = new Map<string, { series: Series; order: string; labels: Label[] }[]>();
+    for (const series of this.#bySlot) {
+      if (series === undefined) continue;
+      const labels = this.#labelsOf(series, variant);
+      let rows = byFamily.get(series.family.name);
+      if (rows === undefined) byFamily.set(series.family.name, (rows = []));
+      rows.push({ series, labels, order: orderKey(series, labels) });
+    }
+    const names = [...byFamily.keys()].sort(compareBytes);
+    const ops: number[] = [];
+    const text: string[] = [];
+    for (const name of names) {
+      const rows = byFamily.get(name) ?? [];
+      const family = this.#families.get(name);
+      if (family === undefined) continue;
+      rows.sort((a, b) => compareBytes(a.order, b.order));
+      const header = familyHeader(family);
+      text.push(header);
+      ops.push(Buffer.byteLength(header), rows.length);
+      for (const { series, labels } of rows) {
+        const prefix = seriesPrefix(name + series.suffix, labels);
+        text.push(prefix);
+        ops.push(Buffer.byteLength(prefix), series.slot);
+      }
+    }
+    const plan: PagePlan = { blob: encoder.encode(text.join('')), ops: Uint32Array.from(ops), families: names.length };
+    for (const old of this.#plans.keys()) if (old.startsWith(`${variant.name}${SEPARATOR}`)) this.#plans.delete(old);
+    this.#plans.set(key, plan);
+    return plan;
+  }
+}
+
+/** Fewer labels first, then values in wire order: how the Go client library sorts the series of a family. */
+function orderKey(series: Series, labels: readonly Label[]): string {
+  const rest = series.family.type === 'histogram' || series.family.type === 'summary' ? SEPARATOR + SUFFIX_ORDER.indexOf(series.suffix) : '';
+  const values = labels.filter(([name]) => name !== 'le' && name !== 'quantile').map(([, value]) => value);
+  const bound = labels.length > values.length ? SEPARATOR + boundKey(labels.at(-1)?.[1] ?? '') : '';
+  return String.fromCharCode(32 + values.length) + values.join(SEPARATOR) + rest + bound;
+}
+
+/** A distribution's own order: buckets or quantiles, then sum, then count. */
+const SUFFIX_ORDER = ['', '_bucket', '_sum', '_count'];
+
+/** Bounds sort by number; +Inf is last. Sixteen hex digits of the double's order-preserving bits. */
+function boundKey(text: string): string {
+  const value = text === '+Inf' ? Number.POSITIVE_INFINITY : Number(text);
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  const bits = view.getBigUint64(0);
+  const ordered = bits >> 63n === 1n ? ~bits & 0xffffffffffffffffn : bits | 0x8000000000000000n;
+  return ordered.toString(16).padStart(16, '0');
+}
+
+export function familyHeader(family: Family): string {
+  return `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`;
+}
+
+function seriesPrefix(name: string, labels: readonly Label[]): string {
+  if (labels.length === 0) return `${name} `;
+  return `${name}{${labels.map(([label, value]) => `${label}="${escapeLabelValue(value)}"`).join(',')}} `;
+}
