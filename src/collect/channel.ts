@@ -1,0 +1,303 @@
+import { INDEX_WORDS } from '../readers/readers.ts';
+import type { Ending } from './contract.ts';
+import type { Sheet, SheetTarget, Variant } from './sheet.ts';
+
+/**
+ * The page of one part and target in shared memory: written by the lane that runs it, read by the view builder, judged by
+ * the main thread. Nothing is sent between threads; the buffers grow in place up to the byte budget.
+ *
+ * One writer: the lane owns everything but the step of STATE from running to timed out, which is the main thread's.
+ * Two buffers take turns, so a reader that copies from the active one is disturbed only if a second run starts meanwhile,
+ * which it notices by SEQUENCE.
+ */
+
+/** What the main thread makes and hands to lanes and builder. Structured-clonable; the memory is shared. */
+export interface ChannelMemory {
+  readonly head: SharedArrayBuffer;
+  /** Names of the variants printed, the plain one first. */
+  readonly variants: readonly Variant[];
+  /** Per variant two pages and two indexes. */
+  readonly pages: readonly (readonly [SharedArrayBuffer, SharedArrayBuffer])[];
+  readonly indexes: readonly (readonly [SharedArrayBuffer, SharedArrayBuffer])[];
+  /** Per variant: what is shown instead of a run that failed to answer in time. */
+  readonly fallbacks: readonly FixedPage[];
+}
+
+/** A page that does not change: failure pages and constant families. */
+export interface FixedPage {
+  readonly page: Uint8Array;
+  readonly index: Uint32Array;
+  readonly bytes: number;
+  readonly families: number;
+}
+
+const MAX_VARIANTS = 4;
+const MAX_INDEX_BYTES = 1 << 22;
+
+// Int32 words of the head.
+const STATE = 0;
+const ACTIVE = 1;
+const SEQUENCE = 2;
+const ENDING = 3;
+const SERIES = 4;
+const DUPLICATES = 5;
+const OVER_BUDGET = 6;
+const OKS = 7;
+const ABSENTS = 8;
+const FAILURES = 9;
+const LATE = 10;
+const FALLBACK = 11; // 1: the last run gave nothing, show the fallback
+const SHAPES = 12; // two buffers
+const FAMILIES = 14; // variant * 2 + buffer
+const BYTES = FAMILIES + MAX_VARIANTS * 2;
+const INT_WORDS = 64;
+// Float64 words behind them.
+const STARTED = 0; // two buffers: monotonic ms at which the run on that page started
+const RUN_STARTED = 2; // the run under way, or the last one
+const RUN_ENDED = 3;
+const RUN_SECONDS = 4;
+const RUN_CPU_SECONDS = 5;
+const FLOAT_WORDS = 8;
+
+const ENDINGS: readonly Ending[] = ['ok', 'absent', 'failed', 'timeout', 'down'];
+
+// STATE = run number * 4 + phase.
+const IDLE = 0;
+const RUNNING = 1;
+const TIMED_OUT = 2;
+/** The run number wraps here, so that STATE stays a positive Int32. */
+const RUN_MODULUS = 1 << 28;
+
+export function makeChannel(variants: readonly Variant[], maxBytes: number, fallbacks: readonly FixedPage[]): ChannelMemory {
+  if (variants.length > MAX_VARIANTS) throw new RangeError(`a channel has at most ${MAX_VARIANTS} variants`);
+  const pair = (bytes: number, max: number): [SharedArrayBuffer, SharedArrayBuffer] => [
+    new SharedArrayBuffer(bytes, { maxByteLength: Math.max(bytes, max) }),
+    new SharedArrayBuffer(bytes, { maxByteLength: Math.max(bytes, max) }),
+  ];
+  return {
+    head: new SharedArrayBuffer(INT_WORDS * 4 + FLOAT_WORDS * 8),
+    variants,
+    pages: variants.map(() => pair(4096, maxBytes)),
+    indexes: variants.map(() => pair(INDEX_WORDS * 4 * 16, MAX_INDEX_BYTES)),
+    fallbacks,
+  };
+}
+
+/** What the last finished run left for the self metrics. */
+export interface RunFigures {
+  readonly oks: number;
+  readonly absents: number;
+  readonly failures: number;
+  readonly late: number;
+  readonly series: number;
+  readonly duplicates: number;
+  readonly overBudget: number;
+  readonly ending: Ending;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+/** One buffer of a variant as the builder copies it. */
+export interface PageView {
+  readonly page: Uint8Array;
+  readonly index: Uint32Array;
+  families: number;
+  /** Changes when the list of families may have. -1 for the fallback. */
+  shape: number;
+  /** Monotonic ms at which the run on this page started; NaN for the fallback. */
+  startedMs: number;
+}
+
+export class Channel {
+  readonly memory: ChannelMemory;
+  readonly #words: Int32Array;
+  readonly #floats: Float64Array;
+  readonly #targets: (readonly [SheetTarget, SheetTarget])[];
+  readonly #views: (readonly [PageView, PageView, PageView])[];
+
+  constructor(memory: ChannelMemory) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory.head, 0, INT_WORDS);
+    this.#floats = new Float64Array(memory.head, INT_WORDS * 4, FLOAT_WORDS);
+    this.#targets = memory.variants.map((_, v) => [this.#target(v, 0), this.#target(v, 1)]);
+    this.#views = memory.variants.map((_, v) => {
+      const fixed = memory.fallbacks[v] ?? EMPTY_PAGE;
+      const view = (buffer: 0 | 1): PageView => ({ page: this.#page(v, buffer), index: this.#index(v, buffer), families: 0, shape: 0, startedMs: 0 });
+      return [view(0), view(1), { page: fixed.page, index: fixed.index, families: fixed.families, shape: -1, startedMs: Number.NaN }];
+    });
+  }
+
+  #page(variant: number, buffer: 0 | 1): Uint8Array {
+    return new Uint8Array(this.memory.pages[variant]?.[buffer] as SharedArrayBuffer);
+  }
+
+  #index(variant: number, buffer: 0 | 1): Uint32Array {
+    return new Uint32Array(this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer);
+  }
+
+  #target(variant: number, buffer: 0 | 1): SheetTarget {
+    // The views track the length of their growing buffer, so growing replaces nothing.
+    return {
+      page: this.#page(variant, buffer),
+      index: this.#index(variant, buffer),
+      grow: (bytes, words) =>
+        growTo(this.memory.pages[variant]?.[buffer] as SharedArrayBuffer, bytes) &&
+        growTo(this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer, words * 4),
+    };
+  }
+
+  // --- the lane ---
+
+  /** A run starts. */
+  start(monotonicMs: number): void {
+    const run = ((Atomics.load(this.#words, STATE) >> 2) + 1) % RUN_MODULUS;
+    this.#floats[RUN_STARTED] = monotonicMs;
+    Atomics.store(this.#words, STATE, run * 4 + RUNNING);
+  }
+
+  /**
+   * The run ended: prints the sheet into the inactive buffers and makes them the active ones, unless the main thread has
+   * given the run up meanwhile. Returns whether it was published.
+   */
+  publish(sheet: Sheet, ending: Ending, monotonicMs: number, cpuSeconds: number): boolean {
+    const words = this.#words;
+    const buffer = Atomics.load(words, ACTIVE) === 0 ? 1 : 0;
+    const started = this.#floats[RUN_STARTED] as number;
+    this.memory.variants.forEach((variant, v) => {
+      const { bytes, families } = sheet.encode(variant, (this.#targets[v] as readonly [SheetTarget, SheetTarget])[buffer]);
+      words[BYTES + v * 2 + buffer] = bytes;
+      words[FAMILIES + v * 2 + buffer] = families;
+    });
+    words[SHAPES + buffer] = sheet.shape;
+    this.#floats[STARTED + buffer] = started;
+    this.#floats[RUN_ENDED] = monotonicMs;
+    this.#floats[RUN_SECONDS] = (monotonicMs - started) / 1000;
+    this.#floats[RUN_CPU_SECONDS] = cpuSeconds;
+    words[SERIES] = sheet.counts.series;
+    words[DUPLICATES] = sheet.counts.duplicates;
+    words[OVER_BUDGET] = sheet.counts.overBudget;
+    const state = Atomics.load(words, STATE);
+    const published = (state & 3) === RUNNING && Atomics.compareExchange(words, STATE, state, state - RUNNING + IDLE) === state;
+    if (published) {
+      words[ENDING] = ENDINGS.indexOf(ending);
+      Atomics.add(words, ending === 'ok' ? OKS : ending === 'absent' ? ABSENTS : FAILURES, 1);
+      Atomics.store(words, ACTIVE, buffer);
+      Atomics.store(words, FALLBACK, 0);
+    } else {
+      Atomics.add(words, LATE, 1);
+    }
+    Atomics.add(words, SEQUENCE, 1);
+    return published;
+  }
+
+  // --- the main thread ---
+
+  /** True while a run is under way and has not been given up. */
+  get running(): boolean {
+    return (Atomics.load(this.#words, STATE) & 3) === RUNNING;
+  }
+
+  /** Runs started so far (wraps at 2^28). */
+  get runs(): number {
+    return Atomics.load(this.#words, STATE) >> 2;
+  }
+
+  /** Rises with every finished run. */
+  get sequence(): number {
+    return Atomics.load(this.#words, SEQUENCE);
+  }
+
+  get runStartedMs(): number {
+    return this.#floats[RUN_STARTED] as number;
+  }
+
+  /** Gives up the run under way: the fallback is shown from now on until a later run ends. False when none was. */
+  giveUp(): boolean {
+    const state = Atomics.load(this.#words, STATE);
+    if ((state & 3) !== RUNNING) return false;
+    if (Atomics.compareExchange(this.#words, STATE, state, state - RUNNING + TIMED_OUT) !== state) return false;
+    Atomics.store(this.#words, ENDING, ENDINGS.indexOf('timeout'));
+    Atomics.store(this.#words, FALLBACK, 1);
+    return true;
+  }
+
+  /** Shows the fallback although no run is under way (its lane died). */
+  fail(): void {
+    const run = ((Atomics.load(this.#words, STATE) >> 2) + 1) % RUN_MODULUS;
+    Atomics.store(this.#words, STATE, run * 4 + TIMED_OUT);
+    Atomics.store(this.#words, ENDING, ENDINGS.indexOf('failed'));
+    Atomics.store(this.#words, FALLBACK, 1);
+  }
+
+  /** Figures of the last finished run. */
+  figures(): RunFigures {
+    const words = this.#words;
+    return {
+      oks: words[OKS] as number,
+      absents: words[ABSENTS] as number,
+      failures: words[FAILURES] as number,
+      late: words[LATE] as number,
+      series: words[SERIES] as number,
+      duplicates: words[DUPLICATES] as number,
+      overBudget: words[OVER_BUDGET] as number,
+      ending: ENDINGS[Atomics.load(words, ENDING)] ?? 'ok',
+      startedMs: this.#floats[STARTED + Atomics.load(words, ACTIVE)] as number,
+      endedMs: this.#floats[RUN_ENDED] as number,
+      seconds: this.#floats[RUN_SECONDS] as number,
+      cpuSeconds: this.#floats[RUN_CPU_SECONDS] as number,
+    };
+  }
+
+  // --- the view builder ---
+
+  /**
+   * What to show now: the active page, or the fallback when the last run timed out or the page has passed `maxAgeMs`.
+   * Undefined while nothing has been collected yet. The object is reused by the next call.
+   */
+  view(variant: number, nowMs: number, maxAgeMs: number): PageView | undefined {
+    const words = this.#words;
+    const views = this.#views[variant] as readonly [PageView, PageView, PageView];
+    if (Atomics.load(words, FALLBACK) === 1) return views[2];
+    if (Atomics.load(words, SEQUENCE) === 0) return undefined;
+    const buffer = Atomics.load(words, ACTIVE) as 0 | 1;
+    const started = this.#floats[STARTED + buffer] as number;
+    if (started === 0) return undefined;
+    if (nowMs - started > maxAgeMs) return views[2];
+    const view = views[buffer];
+    view.families = words[FAMILIES + variant * 2 + buffer] as number;
+    view.shape = words[SHAPES + buffer] as number;
+    view.startedMs = started;
+    return view;
+  }
+
+  /** The variant of this name, or the plain one. */
+  variant(name: string): number {
+    const found = this.memory.variants.findIndex((variant) => variant.name === name);
+    return found < 0 ? 0 : found;
+  }
+}
+
+export const EMPTY_PAGE: FixedPage = { page: new Uint8Array(0), index: new Uint32Array(0), bytes: 0, families: 0 };
+
+/** Prints a sheet once, into memory of its own that can be shared. */
+export function fixedPage(sheet: Sheet, variant: Variant): FixedPage {
+  const page = new SharedArrayBuffer(1 << 14, { maxByteLength: 1 << 24 });
+  const index = new SharedArrayBuffer(1 << 12, { maxByteLength: MAX_INDEX_BYTES });
+  const target: SheetTarget = {
+    page: new Uint8Array(page),
+    index: new Uint32Array(index),
+    grow: (bytes, words) => growTo(page, bytes) && growTo(index, words * 4),
+  };
+  const { bytes, families } = sheet.encode(variant, target);
+  return { page: target.page.slice(0, bytes), index: target.index.slice(0, families * INDEX_WORDS), bytes, families };
+}
+
+function growTo(buffer: SharedArrayBuffer, bytes: number): boolean {
+  if (bytes <= buffer.byteLength) return true;
+  if (bytes > buffer.maxByteLength) return false;
+  // Grown by half more than asked, so that a page that creeps up does not grow in every run.
+  buffer.grow(Math.min(buffer.maxByteLength, Math.ceil((bytes * 1.5) / 4096) * 4096));
+  return true;
+}
