@@ -1,0 +1,315 @@
+/**
+ * The wire over uWebSockets.js: a scrape is answered inside the read callback of its socket, with no stream, timer or
+ * promise between. Facts about uWebSockets relied on here are from its v20.30 sources (HttpContext.h, HttpResponse.h,
+ * AsyncSocket.h), checked by `contract.test.ts`.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { STATUS_CODES } from 'node:http';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { bindHost, formatAddress, listenError, probeListen } from './address.ts';
+import type { Listening, PinnedBody, Site, WireAnswer, WireRequest, WireServer } from './server.ts';
+import type { UwsApp, UwsListenToken, UwsModule, UwsRequest, UwsResponse } from './uws-types.ts';
+
+/**
+ * A body up to this size goes out by one `end`: uWebSockets then copies what the kernel does not take, which is the most
+ * that a reader can make it buffer. Larger bodies go by `tryEnd`, which buffers nothing.
+ */
+const END_BYTES_MAX = 64 * 1024;
+
+const PACKAGES = ['uWebSockets.js', '@trufflesuite/uws-js-unofficial', '@btc-vision/uwebsockets.js'] as const;
+
+/** A loaded native module with its name and version. */
+export interface LoadedUws {
+  readonly uws: UwsModule;
+  readonly describe: string;
+}
+
+/** Loads the first package that is installed and native on this Node and libc; else says of each why it is not. */
+export function loadUws(): LoadedUws | { readonly reason: string } {
+  const require = createRequire(import.meta.url);
+  const reasons: string[] = [];
+  for (const name of PACKAGES) {
+    try {
+      return { uws: requireNative(require, name), describe: `${name}@${packageVersion(require, name)}` };
+    } catch (error) {
+      reasons.push(`${name}: ${firstLine(error)}`);
+    }
+  }
+  return { reason: reasons.join('; ') };
+}
+
+function requireNative(require: NodeJS.Require, name: string): UwsModule {
+  // The loader of this republication answers a binary that does not load with a slow JavaScript twin and a console
+  // warning, so its binary is asked for directly: the error then is the true one (ABI, glibc, no such file).
+  const entry =
+    name === '@trufflesuite/uws-js-unofficial'
+      ? `${name}/binaries/uws_${process.platform}_${process.arch}_${process.versions.modules}.node`
+      : name;
+  const uws: UwsModule = require(entry);
+  if (!Function.prototype.toString.call(uws.App).includes('[native code]')) {
+    throw new Error('loads only as a JavaScript imitation, not as native code');
+  }
+  return uws;
+}
+
+function packageVersion(require: NodeJS.Require, name: string): string {
+  // By hand: an `exports` map may hide package.json from require.
+  let folder = dirname(require.resolve(name));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version?: unknown };
+  return typeof version === 'string' ? version : 'unknown';
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0] ?? text;
+}
+
+/** The wire server over a loaded uWebSockets.js. Idle keep-alive connections end after 10 s: fixed in uWebSockets. */
+export function createUwsServer(loaded: LoadedUws): WireServer {
+  return new UwsServer(loaded);
+}
+
+class UwsServer implements WireServer {
+  readonly kind = 'uWebSockets.js';
+  readonly describe: string;
+  readonly #uws: UwsModule;
+  readonly #grounds = new Set<Ground>();
+  #closed: Promise<void> | undefined;
+
+  constructor(loaded: LoadedUws) {
+    this.#uws = loaded.uws;
+    this.describe = loaded.describe;
+  }
+
+  get active(): number {
+    let sum = 0;
+    for (const ground of this.#grounds) sum += ground.active;
+    return sum;
+  }
+
+  listen(host: string, port: number, site: Site): Promise<Listening> {
+    return bindHost(host, port, (ip) => this.#bind(ip, port, site));
+  }
+
+  async #bind(ip: string, port: number, site: Site): Promise<Listening> {
+    const ground = new Ground(this.#uws, site);
+    const bound = ground.bind(ip, port);
+    if (bound === undefined) {
+      ground.closeAll();
+      // uWebSockets says no more than "no"; a bind of our own gives the errno.
+      throw listenError((await probeListen(ip, port)) ?? 'EUNKNOWN', ip, port);
+    }
+    this.#grounds.add(ground);
+    return { address: formatAddress(ip, bound), stop: () => ground.stop() };
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs);
+    return this.#closed;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    await Promise.all([...this.#grounds].map((ground) => ground.close(graceMs)));
+  }
+}
+
+/** One listener: an app, its site, and what is under way on it. */
+class Ground {
+  /** Responses that were not finished inside their handler. */
+  active = 0;
+  readonly #uws: UwsModule;
+  readonly #app: UwsApp;
+  #token: UwsListenToken | undefined;
+  #isClosing = false;
+  #idle: (() => void) | undefined;
+
+  constructor(uws: UwsModule, site: Site) {
+    this.#uws = uws;
+    this.#app = uws.App();
+    this.#app.any('/*', (response, request) => this.#handle(site, response, request));
+  }
+
+  /** The bound port, or undefined. */
+  bind(ip: string, port: number): number | undefined {
+    // Without this option uSockets sets SO_REUSEPORT, and a second daemon would silently take half of the scrapes.
+    this.#app.listen(ip, port, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (token) => {
+      if (token) this.#token = token;
+    });
+    return this.#token && this.#uws.us_socket_local_port(this.#token);
+  }
+
+  stop(): void {
+    if (this.#token === undefined) return;
+    this.#uws.us_listen_socket_close(this.#token);
+    this.#token = undefined;
+  }
+
+  /** uWebSockets does not list its connections, so idle ones of a listener go with the last response under way on it. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
+    this.stop();
+    if (this.active > 0) await this.#untilIdle(graceMs);
+    this.closeAll();
+  }
+
+  closeAll(): void {
+    this.#token = undefined;
+    this.#app.close();
+  }
+
+  #untilIdle(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#idle = () => {
+        clearTimeout(timer);
+        // Not from inside the handler that ended the response: its socket is still in use there.
+        setImmediate(resolve);
+      };
+    });
+  }
+
+  /** Nothing may be thrown from here: an exception in a handler ends the process (std::terminate). */
+  #handle(site: Site, response: UwsResponse, request: UwsRequest): void {
+    const method = request.getCaseSensitiveMethod();
+    const seen: WireRequest = {
+      method: method === 'GET' ? method : method.toUpperCase(),
+      path: request.getUrl(),
+      query: request.getQuery() ?? '',
+      accept: request.getHeader('accept'),
+      acceptEncoding: request.getHeader('accept-encoding'),
+    };
+    let answer: WireAnswer | Promise<WireAnswer>;
+    try {
+      answer = site.answer(seen);
+    } catch {
+      // A site must not throw; when it does all the same, the daemon stays up.
+      answer = INTERNAL_ERROR;
+    }
+    if (answer instanceof Promise) this.#later(response, answer, seen.method === 'HEAD');
+    else this.#send(response, answer, seen.method === 'HEAD');
+  }
+
+  #later(response: UwsResponse, promise: Promise<WireAnswer>, isHead: boolean): void {
+    let isAborted = false;
+    // Before anything else: uWebSockets ends the process when a handler returns with neither answer nor abort handler.
+    response.onAborted(() => {
+      isAborted = true;
+      this.#left();
+    });
+    this.active++;
+    const settle = (answer: WireAnswer): void => {
+      if (isAborted) {
+        if (typeof answer.body !== 'string') answer.body.release();
+        return;
+      }
+      this.#left();
+      response.cork(() => this.#send(response, answer, isHead));
+    };
+    promise.then(settle, () => settle(INTERNAL_ERROR));
+  }
+
+  #send(response: UwsResponse, answer: WireAnswer, isHead: boolean): void {
+    response.writeStatus(statusLine(answer.status));
+    for (const header of answer.headers) response.writeHeader(header[0], header[1]);
+    // Set by hand: the argument of `end` does the same, but `tryEnd` has none. The connection is closed by `close`.
+    if (this.#isClosing) response.writeHeader('Connection', 'close');
+    const body = answer.body;
+    if (isHead) sendHead(response, body);
+    else if (typeof body === 'string') this.#sendText(response, body);
+    else if (body.length <= END_BYTES_MAX && body.parts.length === 1) {
+      response.end(body.parts[0]);
+      body.release();
+    } else this.#sendBody(response, body);
+  }
+
+  #sendText(response: UwsResponse, text: string): void {
+    // Three bytes of UTF-8 at most for one unit of a JavaScript string.
+    if (text.length * 3 <= END_BYTES_MAX) {
+      response.end(text);
+      return;
+    }
+    const bytes = new TextEncoder().encode(text);
+    this.#sendBody(response, { parts: [bytes], length: bytes.length, release: ignore, waiting: ignore });
+  }
+
+  #sendBody(response: UwsResponse, body: PinnedBody): void {
+    if (body.length === 0) {
+      response.end();
+      body.release();
+    } else if (pump(response, body, 0)) body.release();
+    else this.#wait(response, body);
+  }
+
+  /** The socket is full. What follows runs when it drains; the abort handler also runs on `cut` and on close. */
+  #wait(response: UwsResponse, body: PinnedBody): void {
+    let isOver = false;
+    const over = (): void => {
+      if (isOver) return;
+      isOver = true;
+      body.release();
+      this.#left();
+    };
+    this.active++;
+    response.onAborted(over);
+    response.onWritable((offset) => {
+      const isDone = pump(response, body, offset);
+      if (isDone) over();
+      return isDone;
+    });
+    body.waiting(() => {
+      if (!isOver) response.close();
+    });
+  }
+
+  #left(): void {
+    this.active--;
+    if (this.active === 0) this.#idle?.();
+  }
+}
+
+/**
+ * Hands the body from byte `offset` on to the socket until it is full. True when the last byte was taken; the response
+ * must not be touched after that.
+ */
+function pump(response: UwsResponse, body: PinnedBody, offset: number): boolean {
+  let start = 0;
+  for (const part of body.parts) {
+    const end = start + part.length;
+    if (offset < end) {
+      const result = response.tryEnd(offset === start ? part : part.subarray(offset - start), body.length);
+      if (result[1]) return true;
+      if (!result[0]) return false;
+      offset = end;
+    }
+    start = end;
+  }
+  return false;
+}
+
+function sendHead(response: UwsResponse, body: string | PinnedBody): void {
+  const isText = typeof body === 'string';
+  response.writeHeader('Content-Length', String(isText ? Buffer.byteLength(body) : body.length));
+  response.endWithoutBody();
+  if (!isText) body.release();
+}
+
+const STATUS_LINES = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = STATUS_LINES.get(status);
+  if (line === undefined) {
+    line = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`;
+    STATUS_LINES.set(status, line);
+  }
+  return line;
+}
+
+const INTERNAL_ERROR: WireAnswer = {
+  status: 500,
+  headers: [['Content-Type', 'text/plain; charset=utf-8']],
+  body: 'internal error\n',
+};
+
+function ignore(): void {}
