@@ -1,0 +1,464 @@
+// Node-API surface of the readers. The only file that includes node_api.h: it checks and converts arguments, nothing else.
+//
+// Everything a call needs comes in as arguments or hangs on the instance (one per thread that loaded the addon); results
+// go into arrays of the caller. src/readers/native.ts is the only caller and documents each function's meaning there.
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "readers/machine.hpp"
+#include "readers/page.hpp"
+#include "readers/source.hpp"
+#include "readers/source_set.hpp"
+
+namespace {
+
+using namespace readers;
+
+// What all sources of one thread share.
+struct Instance {
+  KeepRule keep;
+  TextBuffer buffer;
+  uint64_t handles = 0;
+  // Serial number of the handle whose text the buffer holds; 0 for none.
+  uint64_t text_of = 0;
+};
+
+// First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
+enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554 };
+
+struct Handle {
+  HandleKind kind;
+  uint64_t serial;
+  Format format;
+};
+
+struct SourceHandle : Handle {
+  Source source;
+};
+
+struct SetHandle : Handle {
+  SourceSet set;
+};
+
+// --- Errors. None of these returns for its caller. ---
+
+// Raises a TypeError unless an exception is pending already. Returns null for `return fail(...)`.
+napi_value fail(napi_env env, const char* message) {
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) == napi_ok && !pending) {
+    // When even raising fails there is nothing left to tell.
+    static_cast<void>(napi_throw_type_error(env, "NR_ARG", message));
+  }
+  return nullptr;
+}
+
+// --- Arguments ---
+
+template <size_t Count>
+bool take_arguments(napi_env env, napi_callback_info info, std::array<napi_value, Count>& values) {
+  size_t count = Count;
+  return napi_get_cb_info(env, info, &count, values.data(), nullptr, nullptr) == napi_ok && count == Count;
+}
+
+Instance* instance_of(napi_env env) {
+  void* data = nullptr;
+  return napi_get_instance_data(env, &data) == napi_ok ? static_cast<Instance*>(data) : nullptr;
+}
+
+bool take(napi_env env, napi_value value, uint32_t& number) {
+  return napi_get_value_uint32(env, value, &number) == napi_ok;
+}
+
+bool take(napi_env env, napi_value value, std::string& text) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
+  text.resize(length);
+  // The terminator lands on std::string's own.
+  return napi_get_value_string_utf8(env, value, text.data(), length + 1, &length) == napi_ok;
+}
+
+template <typename Element>
+constexpr napi_typedarray_type kArrayType = napi_uint8_array;
+template <>
+constexpr napi_typedarray_type kArrayType<double> = napi_float64_array;
+template <>
+constexpr napi_typedarray_type kArrayType<int32_t> = napi_int32_array;
+template <>
+constexpr napi_typedarray_type kArrayType<uint32_t> = napi_uint32_array;
+
+// Works over ArrayBuffer and SharedArrayBuffer alike. A detached array has length 0.
+template <typename Element>
+bool take(napi_env env, napi_value value, std::span<Element>& array) {
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
+  if (type != kArrayType<std::remove_const_t<Element>>) return false;
+  array = data == nullptr ? std::span<Element>{} : std::span<Element>{static_cast<Element*>(data), length};
+  return true;
+}
+
+Handle* take_handle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  return napi_get_value_external(env, value, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
+}
+
+SourceHandle* take_source(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::source ? static_cast<SourceHandle*>(handle) : nullptr;
+}
+
+SetHandle* take_set(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::set ? static_cast<SetHandle*>(handle) : nullptr;
+}
+
+// Bits of the flags argument; the same numbers stand in src/readers/native.ts.
+enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8 };
+
+// Four arguments: keys, delimiters, flags, cap in bytes.
+bool take_format(napi_env env, const napi_value* values, Format& format) {
+  std::string delimiters;
+  uint32_t flags = 0;
+  uint32_t cap = 0;
+  if (!take(env, values[0], format.keys) || !take(env, values[1], delimiters) || !take(env, values[2], flags) ||
+      !take(env, values[3], cap)) {
+    return false;
+  }
+  format.set_delimiters(delimiters);
+  format.hex = (flags & kFlagHex) != 0;
+  format.text = (flags & kFlagText) != 0;
+  format.reopen = (flags & kFlagReopen) != 0;
+  format.attribute = (flags & kFlagAttribute) != 0;
+  format.cap = std::min<size_t>(cap, kLargestText);
+  return true;
+}
+
+// --- Results ---
+
+napi_value make_number(napi_env env, double value) {
+  napi_value result = nullptr;
+  return napi_create_double(env, value, &result) == napi_ok ? result : fail(env, "cannot make a number");
+}
+
+napi_value make_int(napi_env env, int32_t value) {
+  napi_value result = nullptr;
+  return napi_create_int32(env, value, &result) == napi_ok ? result : fail(env, "cannot make a number");
+}
+
+napi_value make_undefined(napi_env env) {
+  napi_value result = nullptr;
+  return napi_get_undefined(env, &result) == napi_ok ? result : nullptr;
+}
+
+// A new ArrayBuffer with a copy of the bytes.
+napi_value make_bytes(napi_env env, const void* bytes, size_t size) {
+  void* data = nullptr;
+  napi_value result = nullptr;
+  if (napi_create_arraybuffer(env, size, &data, &result) != napi_ok) return fail(env, "cannot make a buffer");
+  if (size != 0) std::memcpy(data, bytes, size);
+  return result;
+}
+
+template <typename Kind>
+void destroy_handle(napi_env, void* data, void*) {
+  delete static_cast<Kind*>(data);
+}
+
+// Hands a handle to JavaScript. Descriptors are closed when it is collected or its thread ends. The finaliser keeps away
+// from the instance: at the end of a thread their order is not promised.
+template <typename Kind>
+napi_value make_external(napi_env env, std::unique_ptr<Kind> handle) {
+  napi_value result = nullptr;
+  if (napi_create_external(env, handle.get(), destroy_handle<Kind>, nullptr, &result) != napi_ok) {
+    return fail(env, "cannot make a handle");
+  }
+  static_cast<void>(handle.release());
+  return result;
+}
+
+// One small integer for the whole outcome: -errno, or 4 * numbers + (1 when changed) + (2 when more room is wanted).
+napi_value make_scan_result(napi_env env, const ScanResult& result) {
+  if (result.state == ScanState::failed) return make_int(env, -result.error);
+  auto word = static_cast<int32_t>(result.count * 4);
+  if (result.state == ScanState::changed) word |= 1;
+  if (result.state == ScanState::need_more) word |= 2;
+  return make_int(env, word);
+}
+
+// --- Sources ---
+
+// source(path, keys, delimiters, flags, cap): handle
+napi_value source(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 5> arguments{};
+  std::string path;
+  Format format;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], path) ||
+      !take_format(env, &arguments[1], format)) {
+    return fail(env, "source(path, keys, delimiters, flags, cap)");
+  }
+  return make_external(env, std::unique_ptr<SourceHandle>(new SourceHandle{
+                                {HandleKind::source, ++instance->handles, format}, Source(std::move(path))}));
+}
+
+// scan(source, numbers): scan result
+napi_value scan(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  std::span<double> numbers;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "scan(source, numbers)");
+  SourceHandle* handle = take_source(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], numbers)) return fail(env, "scan(source, numbers)");
+  const ScanResult result = handle->source.scan(handle->format, instance->keep, instance->buffer, numbers);
+  instance->text_of = result.state == ScanState::failed ? 0 : handle->serial;
+  return make_scan_result(env, result);
+}
+
+// refill(source, numbers): scan result, from the text the last scan read
+napi_value refill(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  std::span<double> numbers;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "refill(source, numbers)");
+  SourceHandle* handle = take_source(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], numbers)) return fail(env, "refill(source, numbers)");
+  if (instance->text_of != handle->serial) return fail(env, "refill without a scan before it");
+  return make_scan_result(env, handle->source.rescan(handle->format, instance->buffer.view(), numbers));
+}
+
+// closeSource(source)
+napi_value close_source(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeSource(source)");
+  SourceHandle* handle = take_source(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeSource(source)");
+  handle->source.close();
+  return make_undefined(env);
+}
+
+// bytes(handle): ArrayBuffer with the text last read through this handle, or undefined when the buffer holds another's
+napi_value bytes(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "bytes(handle)");
+  const Handle* handle = take_handle(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "bytes(handle)");
+  if (instance->text_of != handle->serial) return make_undefined(env);
+  const std::string_view text = instance->buffer.view();
+  return make_bytes(env, text.data(), text.size());
+}
+
+// tokens(handle): ArrayBuffer of TokenWords for that text, or undefined
+napi_value tokens(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "tokens(handle)");
+  const Handle* handle = take_handle(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "tokens(handle)");
+  if (instance->text_of != handle->serial) return make_undefined(env);
+  const std::vector<TokenWords> list = list_tokens(instance->buffer.view(), handle->format);
+  return make_bytes(env, list.data(), list.size() * sizeof(TokenWords));
+}
+
+// --- Sets ---
+
+// set(keys, delimiters, flags, cap): handle
+napi_value set(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 4> arguments{};
+  Format format;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take_format(env, arguments.data(), format)) {
+    return fail(env, "set(keys, delimiters, flags, cap)");
+  }
+  return make_external(
+      env, std::unique_ptr<SetHandle>(new SetHandle{{HandleKind::set, ++instance->handles, format}, SourceSet()}));
+}
+
+// addMember(set, path): member
+napi_value add_member(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  std::string path;
+  if (!take_arguments(env, info, arguments)) return fail(env, "addMember(set, path)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], path)) return fail(env, "addMember(set, path)");
+  return make_number(env, handle->set.add(std::move(path)));
+}
+
+// removeMember(set, member)
+napi_value remove_member(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t member = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "removeMember(set, member)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], member)) return fail(env, "removeMember(set, member)");
+  handle->set.remove(member);
+  return make_undefined(env);
+}
+
+// scanSet(set, numbers, status, start, counts, progress): true when done. `progress` is SetProgress in two words; false
+// asks for the same call with at least progress[1] numbers, those already written kept.
+napi_value scan_set(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "scanSet(set, numbers, status, start, counts, progress)";
+  std::array<napi_value, 6> arguments{};
+  SetResults results;
+  std::span<uint32_t> words;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], results.numbers) || !take(env, arguments[2], results.status) ||
+      !take(env, arguments[3], results.start) || !take(env, arguments[4], results.counts) ||
+      !take(env, arguments[5], words) || words.size() < 2) {
+    return fail(env, kUsage);
+  }
+  const size_t members = handle->set.size();
+  if (results.status.size() < members || results.start.size() < members || results.counts.size() < members ||
+      words[1] > results.numbers.size()) {
+    return fail(env, "scanSet: results too small");
+  }
+  SetProgress progress{words[0], words[1]};
+  const bool done = handle->set.scan(handle->format, instance->keep, instance->buffer, results, progress);
+  instance->text_of = 0;
+  words[0] = progress.next_member;
+  words[1] = progress.used;
+  napi_value result = nullptr;
+  return napi_get_boolean(env, done, &result) == napi_ok ? result : fail(env, kUsage);
+}
+
+// readMember(set, member): 0 or -errno; the text is then had by bytes() and tokens()
+napi_value read_member(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t number = 0;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "readMember(set, member)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], number)) return fail(env, "readMember(set, member)");
+  Source* member = handle->set.member(number);
+  if (member == nullptr) return fail(env, "readMember: no such member");
+  const int error = member->read(handle->format, instance->keep, instance->buffer);
+  instance->text_of = error == 0 ? handle->serial : 0;
+  return make_int(env, -error);
+}
+
+// closeSet(set)
+napi_value close_set(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeSet(set)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeSet(set)");
+  handle->set.close();
+  return make_undefined(env);
+}
+
+// --- Pages ---
+
+// encode(blob, ops, families, values, stamps, run, page, index): as Readers.encode
+napi_value encode(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "encode(blob, ops, families, values, stamps, run, page, index)";
+  std::array<napi_value, 8> arguments{};
+  PageInput input{};
+  std::span<uint8_t> page;
+  std::span<uint32_t> index;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], input.blob) ||
+      !take(env, arguments[1], input.ops) || !take(env, arguments[2], input.families) ||
+      !take(env, arguments[3], input.values) || !take(env, arguments[4], input.stamps) ||
+      !take(env, arguments[5], input.run) || !take(env, arguments[6], page) || !take(env, arguments[7], index)) {
+    return fail(env, kUsage);
+  }
+  const PageResult result = encode_page(input, page, index);
+  if (result.state == PageState::malformed) {
+    static_cast<void>(napi_throw_range_error(env, "NR_PLAN", "page plan points outside its blob, slots or index"));
+    return nullptr;
+  }
+  const auto bytes_or_wanted = static_cast<double>(result.bytes);
+  return make_number(env, result.state == PageState::ok ? bytes_or_wanted : -(1 + bytes_or_wanted));
+}
+
+// --- Machine ---
+
+// uname(): array of sysname, nodename, release, version, machine, domainname; -errno when the kernel refuses
+napi_value uname_fields(napi_env env, napi_callback_info) {
+  MachineNames names;
+  if (const int error = read_machine_names(names); error != 0) return make_int(env, -error);
+  napi_value list = nullptr;
+  if (napi_create_array(env, &list) != napi_ok) return fail(env, "cannot make an array");
+  uint32_t at = 0;
+  for (const std::string* name :
+       {&names.sysname, &names.nodename, &names.release, &names.version, &names.machine, &names.domainname}) {
+    napi_value text = nullptr;
+    if (napi_create_string_utf8(env, name->data(), name->size(), &text) != napi_ok ||
+        napi_set_element(env, list, at++, text) != napi_ok) {
+      return fail(env, "cannot make a string");
+    }
+  }
+  return list;
+}
+
+// threadCpuSeconds()
+napi_value thread_cpu(napi_env env, napi_callback_info) { return make_number(env, thread_cpu_seconds()); }
+
+// exitNow(code): ends the process without exit handlers, which would wait for threads that sit in a hung system call
+napi_value exit_now(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  uint32_t code = 0;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], code)) return fail(env, "exitNow(code)");
+  _exit(static_cast<int>(code & 0xffU));
+}
+
+void destroy_instance(napi_env, void* data, void*) { delete static_cast<Instance*>(data); }
+
+bool add_function(napi_env env, napi_value exports, const char* name, napi_callback function) {
+  napi_value value = nullptr;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) == napi_ok &&
+         napi_set_named_property(env, exports, name, value) == napi_ok;
+}
+
+}  // namespace
+
+NAPI_MODULE_INIT() {
+  auto instance = std::make_unique<Instance>();
+  if (napi_set_instance_data(env, instance.get(), destroy_instance, nullptr) != napi_ok) {
+    return fail(env, "cannot keep instance data");
+  }
+  static_cast<void>(instance.release());
+
+  struct Entry {
+    const char* name;
+    napi_callback function;
+  };
+  constexpr auto kFunctions = std::to_array<Entry>({
+      {"source", source},
+      {"scan", scan},
+      {"refill", refill},
+      {"closeSource", close_source},
+      {"bytes", bytes},
+      {"tokens", tokens},
+      {"set", set},
+      {"addMember", add_member},
+      {"removeMember", remove_member},
+      {"scanSet", scan_set},
+      {"readMember", read_member},
+      {"closeSet", close_set},
+      {"encode", encode},
+      {"uname", uname_fields},
+      {"threadCpuSeconds", thread_cpu},
+      {"exitNow", exit_now},
+  });
+  for (const Entry& entry : kFunctions) {
+    if (!add_function(env, exports, entry.name, entry.function)) return fail(env, "cannot export a function");
+  }
+  return exports;
+}

@@ -1,0 +1,79 @@
+#include "readers/scanner.hpp"
+
+namespace readers {
+namespace {
+
+// Marks of the shape; `gap` adds kGap, a delimiter adds its byte. They need only differ from each other.
+constexpr uint64_t kNumber = 1U << 16U;
+constexpr uint64_t kLineEnd = 2U << 16U;
+constexpr uint64_t kDelimiter = 3U << 16U;
+constexpr uint64_t kGapBeforeWord = 4U << 16U;
+constexpr uint64_t kGap = 1U << 8U;
+
+class ShapeSink {
+ public:
+  ShapeSink(std::string_view text, std::span<double> room) noexcept : text_(text), room_(room) {}
+
+  void number(size_t, size_t, double value, bool gap) noexcept {
+    if (count_ < room_.size()) room_[count_] = value;
+    ++count_;
+    hash_.mark(kNumber + (gap ? kGap : 0));
+  }
+  void word(size_t at, size_t length, bool gap) noexcept {
+    if (gap) hash_.mark(kGapBeforeWord);
+    hash_.text(text_.substr(at, length));
+  }
+  void delimiter(char byte, bool gap) noexcept {
+    hash_.mark(kDelimiter + (gap ? kGap : 0) + static_cast<uint8_t>(byte));
+  }
+  void line_end() noexcept { hash_.mark(kLineEnd); }
+
+  [[nodiscard]] Scan result() const noexcept { return {hash_.value(), count_}; }
+
+ private:
+  std::string_view text_;
+  std::span<double> room_;
+  size_t count_ = 0;
+  ShapeHash hash_;
+};
+
+class TokenSink {
+ public:
+  void number(size_t at, size_t length, double, bool) { add(at, length, numbers_++); }
+  void word(size_t at, size_t length, bool) { add(at, length, kTextToken); }
+  void delimiter(char, bool) noexcept {}
+  void line_end() noexcept { ++line_; }
+
+  [[nodiscard]] std::vector<TokenWords> take() noexcept { return std::move(tokens_); }
+
+ private:
+  // A text has at most 64 MiB (kLargestText): every offset fits 32 bits.
+  void add(size_t at, size_t length, uint32_t number) {
+    tokens_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(length), number, line_});
+  }
+
+  std::vector<TokenWords> tokens_;
+  uint32_t numbers_ = 0;
+  uint32_t line_ = 0;
+};
+
+}  // namespace
+
+Scan scan_text(std::string_view text, const Format& format, std::span<double> room) noexcept {
+  if (format.text) {
+    ShapeHash hash;
+    hash.text(text);
+    return {hash.value(), 0};
+  }
+  ShapeSink sink(text, room);
+  cut(text, format, sink);
+  return sink.result();
+}
+
+std::vector<TokenWords> list_tokens(std::string_view text, const Format& format) {
+  TokenSink sink;
+  cut(text, format, sink);
+  return sink.take();
+}
+
+}  // namespace readers

@@ -1,0 +1,39 @@
+#include "readers/source.hpp"
+
+#include <cerrno>
+
+namespace readers {
+namespace {
+
+// What a kept descriptor answers when its object (process, cgroup, device) has gone.
+bool means_gone(int error) noexcept { return error == ENODEV || error == ESRCH || error == ENOENT; }
+
+}  // namespace
+
+int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
+  if (!file_.is_open()) {
+    if (const int error = file_.open(path_.c_str()); error != 0) return error;
+  }
+  const int error = format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap);
+  if (format.reopen || means_gone(error) || !keep.may_keep(file_)) file_.close();
+  return error;
+}
+
+ScanResult Source::scan(const Format& format, const KeepRule& keep, TextBuffer& buffer, std::span<double> room) noexcept {
+  if (const int error = read(format, keep, buffer); error != 0) {
+    known_ = false;
+    return {ScanState::failed, error};
+  }
+  return rescan(format, buffer.view(), room);
+}
+
+ScanResult Source::rescan(const Format& format, std::string_view text, std::span<double> room) noexcept {
+  const Scan now = scan_text(text, format, room);
+  if (now.count > room.size()) return {ScanState::need_more, 0, now.count};
+  const bool same = known_ && now.shape == last_.shape && now.count == last_.count;
+  last_ = now;
+  known_ = true;
+  return {same ? ScanState::same : ScanState::changed, 0, now.count};
+}
+
+}  // namespace readers

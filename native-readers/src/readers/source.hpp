@@ -1,0 +1,50 @@
+// A file that is read again and again, and what is remembered of it between scans.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/file.hpp"
+#include "readers/format.hpp"
+#include "readers/scanner.hpp"
+
+namespace readers {
+
+enum class ScanState : uint8_t {
+  same,
+  changed,
+  // More numbers than room: nothing is remembered of this scan until one with enough room succeeds.
+  need_more,
+  failed,
+};
+
+struct [[nodiscard]] ScanResult {
+  ScanState state;
+  // An errno, when failed.
+  int error = 0;
+  // Numbers found (and wanted, when need_more).
+  size_t count = 0;
+};
+
+class Source {
+ public:
+  explicit Source(std::string path) noexcept : path_(std::move(path)) {}
+
+  // Reads the file into `buffer` and scans it.
+  ScanResult scan(const Format& format, const KeepRule& keep, TextBuffer& buffer, std::span<double> room) noexcept;
+  // Scans a text that was read before, after need_more.
+  ScanResult rescan(const Format& format, std::string_view text, std::span<double> room) noexcept;
+  // Reads the file and remembers nothing. Returns 0 or an errno.
+  [[nodiscard]] int read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept;
+  void close() noexcept { file_.close(); }
+
+ private:
+  std::string path_;
+  Descriptor file_;
+  Scan last_;
+  // False before the first scan and after a failed one: the next scan counts as changed.
+  bool known_ = false;
+};
+
+}  // namespace readers

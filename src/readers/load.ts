@@ -1,0 +1,31 @@
+/** Chooses the readers of this thread. */
+import { addonPath, exitNow as nativeExitNow, nativeReaders } from './native.ts';
+import type { Readers } from './readers.ts';
+import { referenceReaders } from './reference.ts';
+
+/**
+ * The addon's readers when it was built, else the TypeScript ones. `force`, or EXPORTERD_READERS=native|reference, decides
+ * otherwise. An addon that is there and does not load is an error, never a silent fallback: someone built it for a reason.
+ */
+export function loadReaders(force: string | undefined = process.env['EXPORTERD_READERS']): Readers {
+  switch (force) {
+    case 'native':
+      return nativeReaders();
+    case 'reference':
+      return referenceReaders();
+    case undefined:
+    case '':
+      return addonPath() === undefined ? referenceReaders() : nativeReaders();
+    default:
+      throw new Error(`EXPORTERD_READERS must be native or reference, not ${JSON.stringify(force)}`);
+  }
+}
+
+/**
+ * Ends the process. With the addon: at once, whatever other threads are doing. Without it: by process.exit, which runs exit
+ * handlers and waits for worker threads, so a thread that hangs in a system call delays it until the service manager kills.
+ */
+export function exitNow(code: number): never {
+  if (addonPath() === undefined) process.exit(code);
+  return nativeExitNow(code);
+}

@@ -1,0 +1,330 @@
+/** The readers of the C++ addon (native-readers/). The only file that loads it. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorName } from 'node:util';
+import {
+  checkPath,
+  LARGEST_TEXT_BYTES,
+  notTheLastScan,
+  type ReaderLimits,
+  RowList,
+  TOO_LARGE_ERRNO,
+  UNUSED_MEMBER,
+  type WholeFormat,
+  wholeFormat,
+} from './format.ts';
+import {
+  type MountStats,
+  type PagePlan,
+  ReaderError,
+  type Readers,
+  type Source,
+  type SourceFormat,
+  type SourceSet,
+  type Token,
+  type Uname,
+} from './readers.ts';
+
+/** An object of the addon; its descriptors are closed when it is collected. */
+type Handle = object & { readonly brand: unique symbol };
+
+/** The addon's functions, as binding.cpp describes them. */
+interface Addon {
+  source(path: string, keys: number, delimiters: string, flags: number, largestTextBytes: number): Handle;
+  /** -errno, or 4 * numbers + 1 when changed + 2 when `numbers` is too short. */
+  scan(source: Handle, numbers: Float64Array): number;
+  refill(source: Handle, numbers: Float64Array): number;
+  closeSource(source: Handle): void;
+  bytes(handle: Handle): ArrayBuffer | undefined;
+  tokens(handle: Handle): ArrayBuffer | undefined;
+  set(keys: number, delimiters: string, flags: number, largestTextBytes: number): Handle;
+  addMember(set: Handle, path: string): number;
+  removeMember(set: Handle, member: number): void;
+  scanSet(
+    set: Handle,
+    numbers: Float64Array,
+    status: Int32Array,
+    start: Uint32Array,
+    counts: Uint32Array,
+    progress: Uint32Array,
+  ): boolean;
+  readMember(set: Handle, member: number): number;
+  closeSet(set: Handle): void;
+  encode(
+    blob: Uint8Array,
+    ops: Uint32Array,
+    families: number,
+    values: Float64Array,
+    stamps: Uint32Array,
+    run: number,
+    page: Uint8Array,
+    index: Uint32Array,
+  ): number;
+  uname(): readonly [string, string, string, string, string, string] | number;
+  threadCpuSeconds(): number;
+  mounts(): Handle;
+  setPaths(mounts: Handle, paths: readonly string[]): void;
+  runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
+  exitNow(code: number): never;
+}
+
+/** Bits of the addon's flags argument; binding.cpp has the same numbers. */
+const HEX = 1;
+const TEXT = 2;
+const REOPEN = 4;
+const ATTRIBUTE = 8;
+
+const CHANGED = 1;
+const NEED_MORE = 2;
+const COUNT_SHIFT = 2;
+
+/** Words per token of `tokens`: offset, length, ordinal or TEXT_TOKEN, line. */
+const TOKEN_WORDS = 4;
+const TEXT_TOKEN = 0xffffffff;
+
+/** Numbers per path of a mounts run. */
+const MOUNT_NUMBERS = 7;
+
+const FIRST_NUMBERS = 16;
+
+/**
+ * Where the addon is, or undefined when it was not built. Looks beside the package's package.json, so it is found from
+ * src/readers as well as from dist/src/readers.
+ */
+export function addonPath(): string | undefined {
+  const here = dirname(fileURLToPath(import.meta.url));
+  for (let folder = here; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) {
+      const path = join(folder, 'native-readers', 'build', 'readers.node');
+      return existsSync(path) ? path : undefined;
+    }
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+/** Throws a plain Error naming the file when it is there and does not load (another machine's, damaged). */
+function loadAddon(): Addon {
+  const path = addonPath();
+  if (path === undefined) throw new Error('the native readers are not built (run `sh native-readers/build.sh`)');
+  try {
+    // A border: what the file exports is binding.cpp's business.
+    return createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    throw new Error(`${path} does not load; build it anew with \`sh native-readers/build.sh\``, { cause });
+  }
+}
+
+/** Ends the process at once with `code`, without exit handlers: they would wait for threads that hang in a system call. */
+export function exitNow(code: number): never {
+  return loadAddon().exitNow(code);
+}
+
+function flagsOf(format: WholeFormat): number {
+  return (format.hex ? HEX : 0) | (format.text ? TEXT : 0) | (format.reopen ? REOPEN : 0) | (format.attribute ? ATTRIBUTE : 0);
+}
+
+/** `status` is a negative errno. */
+function readerError(status: number, path: string): ReaderError {
+  if (status === -TOO_LARGE_ERRNO) return new ReaderError('TOO_LARGE', path);
+  return new ReaderError(getSystemErrorName(status), path);
+}
+
+function decodeRows(bytes: ArrayBuffer, words: Uint32Array): Token[][] {
+  const text = Buffer.from(bytes);
+  const list = new RowList();
+  for (let i = 0; i + TOKEN_WORDS <= words.length; i += TOKEN_WORDS) {
+    const [start = 0, length = 0, number = TEXT_TOKEN, line = 0] = words.subarray(i, i + TOKEN_WORDS);
+    list.add(line, { text: text.toString('utf8', start, start + length), at: number === TEXT_TOKEN ? -1 : number });
+  }
+  return list.rows;
+}
+
+/** The rows of the text last read through `handle`; undefined when the buffer holds another's. */
+function readRows(addon: Addon, handle: Handle): Token[][] | undefined {
+  const bytes = addon.bytes(handle);
+  const tokens = addon.tokens(handle);
+  return bytes === undefined || tokens === undefined ? undefined : decodeRows(bytes, new Uint32Array(tokens));
+}
+
+class NativeSource implements Source {
+  readonly path: string;
+  numbers = new Float64Array(FIRST_NUMBERS);
+  count = 0;
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon, path: string, format: WholeFormat, largestTextBytes: number) {
+    this.path = path;
+    this.addon = addon;
+    this.handle = addon.source(path, format.keys, format.delimiters, flagsOf(format), largestTextBytes);
+  }
+
+  scan(): boolean {
+    let result = this.addon.scan(this.handle, this.numbers);
+    if (result < 0) {
+      this.count = 0;
+      throw readerError(result, this.path);
+    }
+    if ((result & NEED_MORE) !== 0) {
+      // Twice what is wanted: lists that grow by one line at a time do not come back here each time.
+      this.numbers = new Float64Array((result >> COUNT_SHIFT) * 2);
+      result = this.addon.refill(this.handle, this.numbers);
+    }
+    this.count = result >> COUNT_SHIFT;
+    return (result & CHANGED) !== 0;
+  }
+
+  text(): string {
+    const bytes = this.addon.bytes(this.handle);
+    if (bytes === undefined) throw notTheLastScan(this.path);
+    return Buffer.from(bytes).toString('utf8');
+  }
+
+  rows(): Token[][] {
+    const rows = readRows(this.addon, this.handle);
+    if (rows === undefined) throw notTheLastScan(this.path);
+    return rows;
+  }
+
+  close(): void {
+    this.addon.closeSource(this.handle);
+  }
+}
+
+class NativeSet implements SourceSet {
+  status = new Int32Array(0);
+  start = new Uint32Array(0);
+  counts = new Uint32Array(0);
+  numbers = new Float64Array(FIRST_NUMBERS);
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+  private readonly paths: string[] = [];
+  /** Next member and numbers used, shared with the addon during a scan. */
+  private readonly progress = new Uint32Array(2);
+
+  constructor(addon: Addon, format: WholeFormat, largestTextBytes: number) {
+    this.addon = addon;
+    this.handle = addon.set(format.keys, format.delimiters, flagsOf(format), largestTextBytes);
+  }
+
+  add(path: string): number {
+    checkPath(path);
+    const member = this.addon.addMember(this.handle, path);
+    this.paths[member] = path;
+    if (member >= this.status.length) this.growMembers(Math.max(FIRST_NUMBERS, this.status.length * 2));
+    return member;
+  }
+
+  remove(member: number): void {
+    this.addon.removeMember(this.handle, member);
+    if (member < this.status.length) {
+      this.status[member] = UNUSED_MEMBER;
+      this.counts[member] = 0;
+    }
+  }
+
+  scan(): void {
+    this.progress.fill(0);
+    while (!this.addon.scanSet(this.handle, this.numbers, this.status, this.start, this.counts, this.progress)) {
+      const grown = new Float64Array((this.progress[1] ?? 0) * 2);
+      grown.set(this.numbers);
+      this.numbers = grown;
+      // The member that found no room starts where the ones before it ended.
+      this.progress[1] = this.start[this.progress[0] ?? 0] ?? 0;
+    }
+  }
+
+  rows(member: number): Token[][] {
+    const status = this.addon.readMember(this.handle, member);
+    const path = this.paths[member] ?? '';
+    if (status < 0) throw readerError(status, path);
+    const rows = readRows(this.addon, this.handle);
+    if (rows === undefined) throw notTheLastScan(path);
+    return rows;
+  }
+
+  close(): void {
+    this.addon.closeSet(this.handle);
+  }
+
+  private growMembers(length: number): void {
+    const status = new Int32Array(length).fill(UNUSED_MEMBER);
+    status.set(this.status);
+    this.status = status;
+    const start = new Uint32Array(length);
+    start.set(this.start);
+    this.start = start;
+    const counts = new Uint32Array(length);
+    counts.set(this.counts);
+    this.counts = counts;
+  }
+}
+
+class NativeMounts implements MountStats {
+  status = new Int32Array(0);
+  numbers = new Float64Array(0);
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+    this.handle = addon.mounts();
+  }
+
+  paths(paths: readonly string[]): void {
+    for (const path of paths) checkPath(path);
+    this.addon.setPaths(this.handle, paths);
+    this.status = new Int32Array(paths.length);
+    this.numbers = new Float64Array(paths.length * MOUNT_NUMBERS);
+  }
+
+  run(waitMs: number): void {
+    this.addon.runMounts(this.handle, waitMs, this.status, this.numbers);
+  }
+}
+
+class NativeReaders implements Readers {
+  readonly native = true;
+  private readonly addon: Addon;
+  private readonly largestTextBytes: number;
+
+  constructor(addon: Addon, limits: ReaderLimits) {
+    this.addon = addon;
+    this.largestTextBytes = limits.largestTextBytes ?? LARGEST_TEXT_BYTES;
+  }
+
+  source(path: string, format?: SourceFormat): Source {
+    checkPath(path);
+    return new NativeSource(this.addon, path, wholeFormat(format), this.largestTextBytes);
+  }
+
+  set(format?: SourceFormat): SourceSet {
+    return new NativeSet(this.addon, wholeFormat(format), this.largestTextBytes);
+  }
+
+  mounts(): MountStats {
+    return new NativeMounts(this.addon);
+  }
+
+  uname(): Uname {
+    const fields = this.addon.uname();
+    if (typeof fields === 'number') throw readerError(fields, 'uname');
+    const [sysname, nodename, release, version, machine, domainname] = fields;
+    return { sysname, nodename, release, version, machine, domainname };
+  }
+
+  threadCpuSeconds(): number {
+    return this.addon.threadCpuSeconds();
+  }
+
+  encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
+    return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
+  }
+}
+
+/** Throws a plain Error when the addon is not there or does not load; `load.ts` decides what that means. */
+export function nativeReaders(limits: ReaderLimits = {}): Readers {
+  return new NativeReaders(loadAddon(), limits);
+}
