@@ -204,8 +204,9 @@ class Ground {
         if (typeof answer.body !== 'string') answer.body.release();
         return;
       }
-      this.#left();
       response.cork(() => this.#send(response, answer, isHead));
+      // Only now: a large body counts for itself, and in between `close` must not find the listener idle.
+      this.#left();
     };
     promise.then(settle, () => settle(INTERNAL_ERROR));
   }
