@@ -114,6 +114,8 @@ export interface Scope<Options = unknown> {
   /** Parts that are switched on, so that a session opens only what they need. */
   readonly parts: readonly string[];
   readonly readers: Readers;
+  /** How long a run may take, milliseconds: for limits that the target's server can keep by itself. */
+  readonly deadlineMs?: number;
   /** CLOCK_MONOTONIC and wall clock, milliseconds; injected so that tests own time. */
   readonly monotonicMs: () => number;
   readonly wallMs: () => number;
@@ -139,12 +141,15 @@ export interface NetworkSession {
   close(): Promise<void>;
 }
 
+/** What `collect.ts` exports. `report` is the definition's: the worker does not load definitions (nor their schemas). */
 export interface HostModule {
   open(scope: Scope): HostSession;
+  readonly report: CollectorDefinition['report'];
 }
 
 export interface NetworkModule {
   open(scope: Scope): NetworkSession;
+  readonly report: CollectorDefinition['report'];
 }
 
 /** Keeps the types of options and definition together where the definition is written. */
