@@ -1,0 +1,285 @@
+import type { Readers, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
+
+/** How many descriptors the session may keep. Shared by every file kind of every part. */
+export class DescriptorBudget {
+  #left: number;
+
+  constructor(limit: number) {
+    this.#left = limit;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  take(): boolean {
+    if (this.#left <= 0) return false;
+    this.#left -= 1;
+    return true;
+  }
+
+  give(): void {
+    this.#left += 1;
+  }
+}
+
+/**
+ * Descriptors a session may keep: half of the soft RLIMIT_NOFILE, the rest is for sockets and other collectors.
+ * @param limits text of /proc/self/limits
+ */
+export function descriptorLimit(limits: string): number {
+  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
+  if (soft === 'unlimited') return 500_000;
+  return Math.max(0, Math.floor(Number(soft ?? 1024) / 2));
+}
+
+/** errno values that speak of one file of one cgroup (asm-generic; the same on x86, ARM, RISC-V, s390x, POWER). */
+const ENOENT = -2;
+const ENODEV = -19;
+/** cgroup.procs of a threaded cgroup, pressure files of a kernel booted with psi=0. */
+const EOPNOTSUPP = -95;
+const UNUSED = -1000;
+
+export type Reading = 'ok' | 'missing' | 'gone' | 'unreadable';
+
+/** Which number of a scan goes to which column of the row, and its divisor. */
+export interface Bound {
+  readonly at: number;
+  readonly column: number;
+  readonly over: number;
+}
+
+/** What a text says: numbers by place, and words that stand for numbers. */
+export interface Bindings {
+  readonly numbers: readonly Bound[];
+  readonly words?: readonly { readonly column: number; readonly value: number }[];
+}
+
+/** The layout of one file's text; the same for every cgroup of a kernel, save for odd ones. */
+interface Shape {
+  /** False for a text in which nothing is known. */
+  readonly understood: boolean;
+  /** Numbers a scan must have. */
+  readonly needs: number;
+  readonly at: Int32Array;
+  readonly column: Int32Array;
+  readonly over: Float64Array;
+  readonly words: readonly { readonly column: number; readonly value: number }[];
+}
+
+/** A file that each cgroup has, such as `memory.stat`. */
+export interface FileKind {
+  /** v1: the controller whose hierarchy holds it. Unified layout: ''. */
+  readonly controller: string;
+  readonly name: string;
+  readonly format: SourceFormat;
+  /** Ties the numbers of a text to columns; undefined when nothing in it is known, which makes the file unreadable. */
+  bind(rows: readonly Token[][]): Bindings | undefined;
+  /** The column that takes how many numbers there are (`cgroup.procs`); such a file is not bound. */
+  readonly counts?: number;
+}
+
+/** Texts remembered per file kind; more come only from files that are not what they should be. */
+const MAX_SHAPES = 256;
+
+/**
+ * One file of many cgroups, all read by one call. Descriptors are kept within the budget; files beyond it are opened for
+ * each scan. Where the numbers of a text go is worked out once per shape of text, not per cgroup.
+ */
+export class CgroupFile {
+  readonly #kind: FileKind;
+  readonly #root: string;
+  readonly #budget: DescriptorBudget;
+  readonly #kept: SourceSet;
+  readonly #reopened: SourceSet;
+  #usesReopened = false;
+  /** By cgroup index: member number times two, plus one in the reopened set; -1 for none. */
+  #member = new Int32Array(64).fill(-1);
+  /** By cgroup index. */
+  readonly #shapes: (Shape | undefined)[] = [];
+  /** By cgroup index: 1 once the file was read. */
+  #seen = new Uint8Array(64);
+  readonly #shapeByText = new Map<string, Shape>();
+
+  /** @param root directory of the hierarchy that holds the file */
+  constructor(readers: Readers, kind: FileKind, root: string, budget: DescriptorBudget) {
+    this.#kind = kind;
+    this.#root = root === '/' ? '' : root;
+    this.#budget = budget;
+    this.#kept = readers.set(kind.format);
+    this.#reopened = readers.set({ ...kind.format, reopen: true });
+  }
+
+  add(index: number, id: string): void {
+    if (index >= this.#member.length) this.#grow(index + 1);
+    const path = `${this.#root}${id === '/' ? '' : id}/${this.#kind.name}`;
+    const keep = this.#budget.take();
+    if (!keep) this.#usesReopened = true;
+    this.#member[index] = (keep ? this.#kept : this.#reopened).add(path) * 2 + (keep ? 0 : 1);
+    this.#shapes[index] = undefined;
+    this.#seen[index] = 0;
+  }
+
+  remove(index: number): void {
+    const member = this.#member[index] ?? -1;
+    if (member < 0) return;
+    if ((member & 1) === 0) {
+      this.#kept.remove(member >> 1);
+      this.#budget.give();
+    } else this.#reopened.remove(member >> 1);
+    this.#member[index] = -1;
+  }
+
+  scan(): void {
+    this.#kept.scan();
+    if (this.#usesReopened) this.#reopened.scan();
+  }
+
+  /**
+   * Puts the numbers of the last scan of one cgroup into its row. `missing`: the cgroup has no such file; `gone`: it had,
+   * the cgroup is being removed; `unreadable`: not permitted, or nothing in it was understood.
+   */
+  read(index: number, row: Float64Array): Reading {
+    const member = this.#member[index] ?? -1;
+    if (member < 0) return 'missing';
+    const set = (member & 1) === 0 ? this.#kept : this.#reopened;
+    const at = member >> 1;
+    const status = set.status[at] ?? UNUSED;
+    if (status < 0) return this.#fault(index, status);
+    this.#seen[index] = 1;
+    const count = set.counts[at] as number;
+    if (this.#kind.counts !== undefined) {
+      row[this.#kind.counts] = count;
+      return 'ok';
+    }
+    let shape = this.#shapes[index];
+    if (status === 1 || shape === undefined) this.#shapes[index] = shape = this.#bind(set.rows(at));
+    if (!shape.understood) return 'unreadable';
+    if (count < shape.needs) {
+      this.#shapes[index] = undefined; // The text moved between the scan and the look at it: bind anew next time.
+      return 'unreadable';
+    }
+    const { at: ordinals, column, over } = shape;
+    const numbers = set.numbers;
+    const start = set.start[at] as number;
+    for (let i = 0; i < ordinals.length; i++) row[column[i] as number] = (numbers[start + (ordinals[i] as number)] as number) / (over[i] as number);
+    for (const { column: word, value } of shape.words) row[word] = value;
+    return 'ok';
+  }
+
+  close(): void {
+    this.#kept.close();
+    this.#reopened.close();
+  }
+
+  #fault(index: number, status: number): Reading {
+    this.#shapes[index] = undefined;
+    if (status === ENODEV) return 'gone';
+    if (status === EOPNOTSUPP) return 'missing';
+    if (status === ENOENT) return this.#seen[index] === 1 ? 'gone' : 'missing';
+    return 'unreadable';
+  }
+
+  #bind(rows: readonly Token[][]): Shape {
+    // Names and places decide the shape; a number that became text (`max`) has no place.
+    const key = rows.map((row) => row.map((token) => (token.at < 0 ? token.text : '#')).join(' ')).join('\n');
+    const known = this.#shapeByText.get(key);
+    if (known !== undefined) return known;
+    const bindings = this.#kind.bind(rows);
+    const numbers = bindings?.numbers ?? [];
+    const shape: Shape = {
+      understood: bindings !== undefined,
+      needs: numbers.reduce((most, { at }) => Math.max(most, at + 1), 0),
+      at: Int32Array.from(numbers, ({ at }) => at),
+      column: Int32Array.from(numbers, ({ column }) => column),
+      over: Float64Array.from(numbers, ({ over }) => over),
+      words: bindings?.words ?? [],
+    };
+    if (this.#shapeByText.size >= MAX_SHAPES) this.#shapeByText.clear();
+    this.#shapeByText.set(key, shape);
+    return shape;
+  }
+
+  #grow(wanted: number): void {
+    const size = Math.max(wanted, this.#member.length * 2);
+    const member = new Int32Array(size).fill(-1);
+    member.set(this.#member);
+    this.#member = member;
+    const seen = new Uint8Array(size);
+    seen.set(this.#seen);
+    this.#seen = seen;
+  }
+}
+
+/** A file of lines `key number`; unknown keys are passed over. Several columns may take one key. */
+export function keyed(controller: string, name: string, columns: Readonly<Record<string, readonly Target[]>>): FileKind {
+  const byKey = new Map(Object.entries(columns));
+  return {
+    controller,
+    name,
+    format: { keys: 1 },
+    bind(rows) {
+      const numbers: Bound[] = [];
+      let understood = false;
+      for (const [key, value] of rows) {
+        const targets = byKey.get(key?.text ?? '');
+        if (targets === undefined || value === undefined || value.at < 0) continue;
+        understood = true;
+        for (const { column, over } of targets) numbers.push({ at: value.at, column, over });
+      }
+      return understood ? { numbers } : undefined;
+    },
+  };
+}
+
+/** A file of numbers in reading order, each to its own column; the word `max` may stand in a number's place. */
+export function ordered(controller: string, name: string, columns: readonly Target[]): FileKind {
+  return {
+    controller,
+    name,
+    format: {},
+    bind(rows) {
+      const numbers: Bound[] = [];
+      const words: { column: number; value: number }[] = [];
+      const tokens = rows.flat();
+      for (const [i, { column, over, max = 0 }] of columns.entries()) {
+        const token = tokens[i];
+        if (token === undefined || (token.at < 0 && token.text !== 'max')) return i > 0 ? { numbers, words } : undefined;
+        if (token.at < 0) words.push({ column, value: max });
+        else numbers.push({ at: token.at, column, over });
+      }
+      return { numbers, words };
+    },
+  };
+}
+
+/** A pressure file (`some avg10=0.00 avg60=0.00 avg300=0.00 total=0`), of which the totals are taken; microseconds. */
+export function pressure(controller: string, name: string, totals: { readonly some: Target; readonly full: Target }): FileKind {
+  return {
+    controller,
+    name,
+    format: { keys: 1, delimiters: '=' },
+    bind(rows) {
+      const numbers: Bound[] = [];
+      for (const row of rows) {
+        const target = row[0]?.text === 'some' ? totals.some : row[0]?.text === 'full' ? totals.full : undefined;
+        const total = row[row.findIndex(({ text }) => text === 'total') + 1];
+        if (target !== undefined && total !== undefined && total.at >= 0) numbers.push({ at: total.at, column: target.column, over: target.over });
+      }
+      return numbers.length > 0 ? { numbers } : undefined;
+    },
+  };
+}
+
+/** A file with one number a line of which only how many there are matters (`cgroup.procs`). */
+export function counted(controller: string, name: string, column: number): FileKind {
+  return { controller, name, format: {}, counts: column, bind: () => undefined };
+}
+
+export interface Target {
+  readonly column: number;
+  /** The peer divides by this when it prints: 1e9 for nanoseconds. */
+  readonly over: number;
+  /** What the word `max` in its place means; 0 when left out. */
+  readonly max?: number;
+}

@@ -1,0 +1,38 @@
+import { type Part, defineCollector } from '../../collect/contract.ts';
+import type { Family } from '../../model/family.ts';
+import { BASE, CPU, CPU_LOAD, MACHINE_FAMILIES, MEMORY, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
+import { containerOptions } from './options.ts';
+
+function part(name: string, families: Readonly<Record<string, Family>>, enabledByDefault = true): Part {
+  return { name, enabledByDefault, families: Object.values(families) };
+}
+
+/** The parts are the peer's metric groups; `base`, `spec` and `machine` stand for the families it ties to none. */
+export default defineCollector({
+  name: 'container',
+  role: 'container',
+  replaces: 'cAdvisor',
+  pool: 'host',
+  parts: [
+    part('base', BASE),
+    part('cpu', CPU),
+    part('cpuLoad', CPU_LOAD),
+    part('machine', MACHINE_FAMILIES),
+    part('memory', MEMORY),
+    part('oom_event', OOM),
+    part('pressure', PRESSURE),
+    part('process', PROCESS),
+    part('spec', SPEC),
+  ],
+  options: containerOptions,
+  enabledByDefault: true,
+  targets() {
+    return [{ name: 'local', settings: {}, address: 'this machine' }];
+  },
+  report(name, ending, _seconds, sheet) {
+    const error = ending === 'ok' || ending === 'absent' ? 0 : 1;
+    if (name === 'base') sheet.sample(BASE.scrapeError, [], error);
+    if (name === 'machine') sheet.sample(MACHINE_FAMILIES.scrapeError, [], error);
+  },
+  worker: new URL('./collect.js', import.meta.url),
+});

@@ -1,0 +1,104 @@
+import { type Family, type MetricType, family } from '../../model/family.ts';
+
+/** A family with a series per cgroup: the cgroup's own labels and `extra`. */
+function perCgroup(name: string, type: MetricType, help: string, extra: readonly string[] = []): Family {
+  return family(name, type, help, ['id', 'image', 'name', ...extra]);
+}
+
+const MACHINE = ['boot_id', 'machine_id', 'system_uuid'];
+
+function ofMachine(name: string, help: string, extra: readonly string[] = []): Family {
+  return family(name, 'gauge', help, [...MACHINE, ...extra]);
+}
+
+/** Not tied to a metric group of the peer. */
+export const BASE = {
+  creationTime: perCgroup('container_creation_time_seconds', 'gauge', 'When the cgroup was made, whole unix seconds.'),
+  healthState: perCgroup('container_health_state', 'gauge', 'Health check of the container: 1 healthy, 0 starting or unhealthy, -1 without a check.'),
+  lastSeen: perCgroup('container_last_seen', 'gauge', 'When the cgroup was last looked at, whole unix seconds.'),
+  startTime: perCgroup('container_start_time_seconds', 'gauge', 'When the container was started, whole unix seconds; of a plain cgroup, when it was made.'),
+  scrapeError: family('container_scrape_error', 'gauge', '1 when the cgroups could not be listed in the last run, else 0.'),
+} as const;
+
+export const CPU = {
+  burstPeriods: perCgroup('container_cpu_cfs_burst_periods_total', 'counter', 'Quota periods in which the cgroup ran on saved-up time.'),
+  burstSeconds: perCgroup('container_cpu_cfs_burst_seconds_total', 'counter', 'Saved-up CPU time used above the quota, in seconds.'),
+  periods: perCgroup('container_cpu_cfs_periods_total', 'counter', 'Quota periods in which the cgroup was runnable.'),
+  throttledPeriods: perCgroup('container_cpu_cfs_throttled_periods_total', 'counter', 'Quota periods in which the cgroup ran out of quota.'),
+  throttledSeconds: perCgroup('container_cpu_cfs_throttled_seconds_total', 'counter', 'Time the cgroup was kept from running by its quota, in seconds.'),
+  system: perCgroup('container_cpu_system_seconds_total', 'counter', 'CPU time in the kernel, in seconds.'),
+  usage: perCgroup('container_cpu_usage_seconds_total', 'counter', 'CPU time used, in seconds, per CPU or in total.', ['cpu']),
+  user: perCgroup('container_cpu_user_seconds_total', 'counter', 'CPU time in user space, in seconds.'),
+} as const;
+
+export const CPU_LOAD = {
+  load: perCgroup('container_cpu_load_average_10s', 'gauge', 'Runnable tasks smoothed over 10 seconds, in thousandths; 0 without the load reader.'),
+  loadD: perCgroup('container_cpu_load_d_average_10s', 'gauge', 'Tasks in uninterruptible sleep smoothed over 10 seconds, in thousandths; 0 without the load reader.'),
+  tasks: perCgroup('container_tasks_state', 'gauge', 'Tasks by state; 0 without the load reader.', ['state']),
+} as const;
+
+export const MEMORY = {
+  cache: perCgroup('container_memory_cache', 'gauge', 'Page cache, in bytes, tmpfs and shared memory included.'),
+  eventsHigh: perCgroup('container_memory_events_high_total', 'counter', 'Times the cgroup was throttled over its high boundary (v2).'),
+  eventsMax: perCgroup('container_memory_events_max_total', 'counter', 'Times usage was about to pass the limit (v2).'),
+  failcnt: perCgroup('container_memory_failcnt', 'counter', 'Times usage hit the limit (v1).'),
+  failures: perCgroup('container_memory_failures_total', 'counter', 'Page faults; both scopes carry the same number.', ['failure_type', 'scope']),
+  fileDirty: perCgroup('container_memory_file_dirty_bytes', 'gauge', 'Page cache not yet written back, in bytes (v2).'),
+  fileWriteback: perCgroup('container_memory_file_writeback_bytes', 'gauge', 'Page cache being written back, in bytes (v2).'),
+  kernelUsage: perCgroup('container_memory_kernel_usage', 'gauge', 'Kernel memory charged to the cgroup, in bytes (v1).'),
+  mappedFile: perCgroup('container_memory_mapped_file', 'gauge', 'Mapped page cache, in bytes.'),
+  maxUsage: perCgroup('container_memory_max_usage_bytes', 'gauge', 'Highest memory usage seen, in bytes.'),
+  pgscan: perCgroup('container_memory_pgscan_total', 'counter', 'Pages scanned by reclaim (v2).'),
+  pgsteal: perCgroup('container_memory_pgsteal_total', 'counter', 'Pages reclaimed (v2).'),
+  rss: perCgroup('container_memory_rss', 'gauge', 'Anonymous memory, in bytes.'),
+  swap: perCgroup('container_memory_swap', 'gauge', 'Swap used, in bytes.'),
+  totalActiveFile: perCgroup('container_memory_total_active_file_bytes', 'gauge', 'Page cache on the active list, children included, in bytes.'),
+  totalInactiveFile: perCgroup('container_memory_total_inactive_file_bytes', 'gauge', 'Page cache on the inactive list, children included, in bytes.'),
+  usage: perCgroup('container_memory_usage_bytes', 'gauge', 'Memory charged to the cgroup, cache included, in bytes.'),
+  workingSet: perCgroup('container_memory_working_set_bytes', 'gauge', 'Usage less inactive page cache, in bytes, at least 0.'),
+  refaultAnon: perCgroup('container_memory_workingset_refault_anon_total', 'counter', 'Refaults of anonymous pages that had been evicted.'),
+  refaultFile: perCgroup('container_memory_workingset_refault_file_total', 'counter', 'Refaults of file pages that had been evicted.'),
+} as const;
+
+export const OOM = {
+  events: perCgroup('container_oom_events_total', 'counter', 'Processes of the cgroup killed by the kernel for lack of memory.'),
+} as const;
+
+export const PRESSURE = {
+  cpuStalled: perCgroup('container_pressure_cpu_stalled_seconds_total', 'counter', 'Time in which all runnable tasks waited for a CPU, in seconds (v2).'),
+  cpuWaiting: perCgroup('container_pressure_cpu_waiting_seconds_total', 'counter', 'Time in which some task waited for a CPU, in seconds (v2).'),
+  ioStalled: perCgroup('container_pressure_io_stalled_seconds_total', 'counter', 'Time in which all tasks waited for I/O, in seconds (v2).'),
+  ioWaiting: perCgroup('container_pressure_io_waiting_seconds_total', 'counter', 'Time in which some task waited for I/O, in seconds (v2).'),
+  memoryStalled: perCgroup('container_pressure_memory_stalled_seconds_total', 'counter', 'Time in which all tasks waited for memory, in seconds (v2).'),
+  memoryWaiting: perCgroup('container_pressure_memory_waiting_seconds_total', 'counter', 'Time in which some task waited for memory, in seconds (v2).'),
+} as const;
+
+export const PROCESS = {
+  processes: perCgroup('container_processes', 'gauge', 'Processes in the cgroup itself, children not counted.'),
+  threads: perCgroup('container_threads', 'gauge', 'Tasks in the cgroup and below it.'),
+  threadsMax: perCgroup('container_threads_max', 'gauge', 'Limit of tasks; 0 is no limit.'),
+} as const;
+
+export const SPEC = {
+  cpuPeriod: perCgroup('container_spec_cpu_period', 'gauge', 'Length of a quota period, in microseconds.'),
+  cpuQuota: perCgroup('container_spec_cpu_quota', 'gauge', 'CPU time per period, in microseconds; absent without a quota.'),
+  cpuShares: perCgroup('container_spec_cpu_shares', 'gauge', 'CPU shares; a v2 weight is converted to them.'),
+  memoryLimit: perCgroup('container_spec_memory_limit_bytes', 'gauge', 'Memory limit, in bytes; 0 is no limit.'),
+  memoryReservation: perCgroup('container_spec_memory_reservation_limit_bytes', 'gauge', 'Memory kept from reclaim, in bytes; 0 is none.'),
+  swapLimit: perCgroup('container_spec_memory_swap_limit_bytes', 'gauge', 'v1: limit of memory and swap together; v2: limit of swap, in bytes; 0 is no limit.'),
+} as const;
+
+export const MACHINE_FAMILIES = {
+  books: ofMachine('machine_cpu_books', 'CPU books (s390x); 0 elsewhere.'),
+  cores: ofMachine('machine_cpu_cores', 'Hardware threads.'),
+  drawers: ofMachine('machine_cpu_drawers', 'CPU drawers (s390x); 0 elsewhere.'),
+  physicalCores: ofMachine('machine_cpu_physical_cores', 'Physical CPU cores.'),
+  sockets: ofMachine('machine_cpu_sockets', 'CPU sockets.'),
+  dimmCapacity: ofMachine('machine_dimm_capacity_bytes', 'Capacity of the memory modules the EDAC driver knows, in bytes.', ['type']),
+  dimmCount: ofMachine('machine_dimm_count', 'Memory modules the EDAC driver knows.', ['type']),
+  memory: ofMachine('machine_memory_bytes', 'Memory of the machine, in bytes.'),
+  nvmPower: ofMachine('machine_nvm_avg_power_budget_watts', 'Power budget of non-volatile memory; always 0, as the peer has it.'),
+  nvmCapacity: ofMachine('machine_nvm_capacity', 'Capacity of non-volatile memory; always 0, as the peer has it.', ['mode']),
+  swap: ofMachine('machine_swap_bytes', 'Swap of the machine, in bytes.'),
+  scrapeError: family('machine_scrape_error', 'gauge', '1 when the machine could not be described in the last run, else 0.'),
+} as const;

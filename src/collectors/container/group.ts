@@ -1,0 +1,204 @@
+import { CollectError, OK, type Outcome, absent } from '../../collect/contract.ts';
+import type { EntityLabels, Sheet } from '../../collect/sheet.ts';
+import type { Family } from '../../model/family.ts';
+import type { Readers } from '../../readers/readers.ts';
+import { CgroupFile, type DescriptorBudget, type FileKind } from './cgroup-file.ts';
+import type { Cgroup, Tree } from './tree.ts';
+
+/** One series of every cgroup. */
+export interface Column {
+  readonly family: Family;
+  /** Labels besides the cgroup's own, in wire order. */
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+}
+
+/** What a part shows of each cgroup: columns, the files that fill them, and what remains to be worked out. */
+export interface GroupSpec {
+  readonly columns: readonly Column[];
+  readonly files: readonly FileKind[];
+  /** Places of the row behind the columns, for numbers that only `derive` needs. */
+  readonly extra?: number;
+  /** What a row holds before its files are read: 0 when left out, as the peer has it, or ABSENT. */
+  readonly blank?: number;
+  /**
+   * Called with each row after the files were read; columns that no file filled are 0, as the peer prints them. Sets a
+   * column to ABSENT to leave the series out.
+   */
+  derive?(row: Float64Array, cgroup: Cgroup): void;
+  /** Once per run, before the rows: reads what does not belong to one cgroup. */
+  prepare?(): void;
+}
+
+/** In a row: this cgroup has no such series. No kernel file holds it. */
+export const ABSENT = Number.NEGATIVE_INFINITY;
+
+/** Slots not asked for, and slots the series budget refused. */
+const UNKNOWN = -1;
+const REFUSED = -2;
+
+/** What the groups of a session have in common. */
+export interface Shared {
+  readonly tree: Tree;
+  readonly readers: Readers;
+  readonly budget: DescriptorBudget;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * The cgroups of one part: which series they have, and their files.
+ * Rows are assembled in one scratch array: all zero, then what the files say, then `derive`; only then are slots set.
+ */
+export class Group {
+  readonly #shared: Shared;
+  readonly #spec: GroupSpec;
+  readonly #files: CgroupFile[];
+  readonly #kinds: FileKind[];
+  readonly #row: Float64Array;
+  /** By cgroup index times the number of columns; UNKNOWN until the series is needed, and again while it is absent. */
+  #slots = new Int32Array(0);
+  readonly #cgroups: (Cgroup | undefined)[] = [];
+  readonly #entities: number[] = [];
+  #version = -1;
+  #names = 0;
+  #sheet: Sheet | undefined;
+
+  constructor(shared: Shared, spec: GroupSpec) {
+    this.#shared = shared;
+    this.#spec = spec;
+    this.#row = new Float64Array(spec.columns.length + (spec.extra ?? 0));
+    this.#kinds = [];
+    this.#files = [];
+    const { layout } = shared.tree;
+    for (const kind of spec.files) {
+      const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
+      if (root === undefined) continue; // Controller not mounted: its columns stay 0, as the peer has them.
+      this.#kinds.push(kind);
+      this.#files.push(new CgroupFile(shared.readers, kind, root, shared.budget));
+    }
+  }
+
+  collect(part: string, sheet: Sheet): Outcome {
+    const { tree, warn } = this.#shared;
+    if (tree.layout.kind === 'none') return absent('no cgroup hierarchy is mounted');
+    tree.refresh(part);
+    this.#follow(sheet);
+    const spec = this.#spec;
+    const blank = spec.blank ?? 0;
+    spec.prepare?.();
+    for (const file of this.#files) file.scan();
+    const row = this.#row;
+    const { run } = sheet;
+    const width = this.#spec.columns.length;
+    let unreadable = 0;
+    let example = '';
+    for (let index = 0; index < this.#cgroups.length; index++) {
+      const cgroup = this.#cgroups[index];
+      if (cgroup === undefined) continue;
+      row.fill(blank);
+      let gone = false;
+      let bad = 0;
+      for (let f = 0; f < this.#files.length; f++) {
+        const reading = (this.#files[f] as CgroupFile).read(index, row);
+        if (reading === 'ok' || reading === 'missing') continue;
+        if (reading === 'gone') gone = true;
+        else {
+          bad += 1;
+          example ||= `${cgroup.id}: ${this.#kinds[f]?.name ?? ''}`;
+        }
+      }
+      const base = index * width;
+      if (gone || bad > 0) {
+        if (!gone) unreadable += 1;
+        this.#slots.fill(UNKNOWN, base, base + width);
+        continue;
+      }
+      spec.derive?.(row, cgroup);
+      const slots = this.#slots;
+      for (let c = 0; c < width; c++) {
+        const value = row[c] as number;
+        if (value === ABSENT) {
+          // A sheet forgets series that stay away: this slot may belong to another when the value comes back.
+          slots[base + c] = UNKNOWN;
+          continue;
+        }
+        let slot = slots[base + c] as number;
+        if (slot === UNKNOWN) slots[base + c] = slot = this.#intern(sheet, index, c);
+        if (slot < 0) continue;
+        sheet.values[slot] = value;
+        sheet.stamps[slot] = run;
+      }
+    }
+    if (unreadable > 0) {
+      if (unreadable === tree.size) throw new CollectError('read', example, 'cannot be read or is not understood, nor those of any other cgroup');
+      warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
+    }
+    return OK;
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+
+  /** Brings series and files in line with the tree. */
+  #follow(sheet: Sheet): void {
+    const { tree } = this.#shared;
+    if (sheet !== this.#sheet) {
+      this.#sheet = sheet;
+      for (const [index, cgroup] of this.#cgroups.entries()) if (cgroup !== undefined) this.#leave(index);
+      this.#entities.length = 0;
+      this.#version = -1;
+    }
+    if (tree.version !== this.#version) {
+      this.#version = tree.version;
+      for (const [at, slot] of this.#slots.entries()) if (slot === REFUSED) this.#slots[at] = UNKNOWN; // There may be room now.
+      for (let index = 0; index < Math.max(tree.cgroups.length, this.#cgroups.length); index++) {
+        const now = tree.cgroups[index];
+        if (now === this.#cgroups[index]) continue;
+        if (this.#cgroups[index] !== undefined) {
+          this.#leave(index);
+          sheet.drop(this.#entities[index] as number);
+        }
+        if (now !== undefined) this.#join(now, sheet);
+      }
+    }
+    if (tree.names !== this.#names) {
+      this.#names = tree.names;
+      // Labels are asked for anew whenever a plan is made, and one rename has all plans made anew.
+      const index = this.#cgroups.findIndex((cgroup) => cgroup !== undefined);
+      const cgroup = this.#cgroups[index];
+      if (cgroup !== undefined) sheet.rename(this.#entities[index] as number, this.#labels(cgroup));
+    }
+  }
+
+  #join(cgroup: Cgroup, sheet: Sheet): void {
+    const { index } = cgroup;
+    const { columns } = this.#spec;
+    this.#cgroups[index] = cgroup;
+    this.#entities[index] = sheet.entity(this.#labels(cgroup));
+    const base = index * columns.length;
+    if (base + columns.length > this.#slots.length) {
+      const slots = new Int32Array(Math.max(base + columns.length, this.#slots.length * 2)).fill(UNKNOWN);
+      slots.set(this.#slots);
+      this.#slots = slots;
+    }
+    this.#slots.fill(UNKNOWN, base, base + columns.length);
+    for (const file of this.#files) file.add(index, cgroup.id);
+  }
+
+  #intern(sheet: Sheet, index: number, column: number): number {
+    const { family, names, values } = this.#spec.columns[column] as Column;
+    const slot = sheet.slot(family, values, names, this.#entities[index]);
+    return slot < 0 ? REFUSED : slot;
+  }
+
+  #leave(index: number): void {
+    this.#cgroups[index] = undefined;
+    for (const file of this.#files) file.remove(index);
+  }
+
+  #labels(cgroup: Cgroup): EntityLabels {
+    const { tree } = this.#shared;
+    return (variant) => tree.labels(cgroup, variant);
+  }
+}

@@ -1,0 +1,39 @@
+import { keyed, pressure } from './cgroup-file.ts';
+import { Columns, columnsOf } from './columns.ts';
+import { CPU_LOAD, OOM, PRESSURE } from './families.ts';
+import type { GroupSpec } from './group.ts';
+
+const MICROSECONDS = 1e6;
+
+/** States of container_tasks_state, in the peer's words. */
+const STATES = ['iowaiting', 'running', 'sleeping', 'stopped', 'uninterruptible'];
+
+/** Load of a cgroup: 0 throughout, as the peer has it without its netlink load reader (v1 only, off by default). */
+export function cpuLoadGroup(): GroupSpec {
+  const columns = new Columns<string>().add('load', CPU_LOAD.load).add('loadD', CPU_LOAD.loadD);
+  for (const state of STATES) columns.add(state, CPU_LOAD.tasks, { state });
+  return { columns: columns.list, files: [] };
+}
+
+/**
+ * OOM kills, from the kernel's own count per cgroup: v1 memory.oom_control `oom_kill` (Linux 4.13), v2 memory.events.local
+ * `oom_kill` (Linux 5.2). Both count the processes of this very cgroup, as the peer's kernel-log key does.
+ */
+export function oomGroup(unified: boolean): GroupSpec {
+  const columns = columnsOf(OOM);
+  const key = { oom_kill: [columns.to('events')] };
+  // oom_kill_disable is in every oom_control: it makes an older kernel's file one that is understood.
+  return { columns: columns.list, files: [unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] })] };
+}
+
+/** Pressure stalls: v2 cpu.pressure, memory.pressure, io.pressure; on v1 the peer prints zeros. */
+export function pressureGroup(unified: boolean): GroupSpec {
+  const columns = columnsOf(PRESSURE);
+  const totals = (some: keyof typeof PRESSURE, full: keyof typeof PRESSURE) => ({ some: columns.to(some, MICROSECONDS), full: columns.to(full, MICROSECONDS) });
+  return {
+    columns: columns.list,
+    files: unified
+      ? [pressure('', 'cpu.pressure', totals('cpuWaiting', 'cpuStalled')), pressure('', 'memory.pressure', totals('memoryWaiting', 'memoryStalled')), pressure('', 'io.pressure', totals('ioWaiting', 'ioStalled'))]
+      : [],
+  };
+}
