@@ -29,7 +29,7 @@ const STRANGERS = 64;
 const ARRIVALS = 4;
 const ARRIVALS_IN_A_CROWD = 12;
 /** Chance, per arrival, at which unrelated visitors may pass for a train; such a train is gone again after three misses. */
-const CHANCE = 1e-5;
+const CHANCE = 2.5e-6;
 
 /** Strangers are looked at one by one up to this rate; above it they are a flood and only counted. */
 const FLOOD_PER_SECOND = 10;
@@ -575,7 +575,7 @@ export class TrainYard {
   }
 
   #chance(length: number, period: number, visitors: number, candidates: number): number {
-    const uneven = Math.max(1.5, this.#unevenness(length, period));
+    const uneven = Math.max(1, this.#unevenness(length, period));
     const rate = (visitors - 2) / (period * (length - 1));
     const likely = Math.abs(period - Math.round(period / 1000) * 1000) <= uneven ? Math.min(1, 0.02 + uneven * 0.002) : 1;
     return candidates * likely * (length - 1) * (2 * rate * uneven) ** (length - 2);
