@@ -466,6 +466,17 @@ export class TrainYard {
     return false;
   }
 
+  /** A sloppy poller's strays are a few of its gaps apart: no train of up to four gaps is learned while it comes. */
+  #isEcho(now: number, spacing: number): boolean {
+    for (let i = 0; i < POLLERS; i++) {
+      const gap = this.#pollGap[i] as number;
+      const steps = Math.round(spacing / gap);
+      if (now - (this.#pollLast[i] as number) > gap * (POLL_SKIPS + 0.5) || steps < 1 || steps > 4) continue;
+      if (Math.abs(spacing - steps * gap) <= 4 * (this.#pollSpread[i] as number)) return true;
+    }
+    return false;
+  }
+
   #follow(now: number, gap: number, spread: number): void {
     let oldest = 0;
     for (let i = 1; i < POLLERS; i++) {
@@ -532,6 +543,7 @@ export class TrainYard {
       const spacing = now - this.#strangerAt(i);
       if (spacing < SHORTEST_POLL_MS) continue;
       if (spacing > LONGEST_MS * 1.001 || spacing * 2.9 > now - this.#strangerAt(this.#strangerCount - 1)) return false;
+      if (this.#isEcho(now, spacing)) continue;
       const length = this.#follows(now, i);
       if (length === 0) continue;
       this.#settle(now, wall, length);
