@@ -457,7 +457,8 @@ export class TrainYard {
       if (steps < 1) continue;
       const off = Math.abs(since - steps * gap);
       const spread = this.#pollSpread[i] as number;
-      if (off > Math.min(gap * 0.2, Math.max(6, spread * 4))) continue;
+      // A loop that was late once stays late, so after a gap without it the window is wider.
+      if (off > Math.min(gap * 0.2, Math.max(6, spread * 4) * steps)) continue;
       this.#pollLast[i] = now;
       this.#pollGap[i] = gap + (since / steps - gap) / 8;
       this.#pollSpread[i] = spread + (off - spread) / 8;
