@@ -1,0 +1,20 @@
+/** How long a missing file or folder is believed to be missing, milliseconds. */
+export const ABSENCE_MS = 60_000;
+
+/** Remembers that something is missing, so that it does not cost a failed system call in each cycle. */
+export class Absence {
+  readonly #monotonicMs: () => number;
+  #lookAgainMs = Number.NEGATIVE_INFINITY;
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs;
+  }
+
+  isRecent(): boolean {
+    return this.#lookAgainMs !== Number.NEGATIVE_INFINITY && this.#monotonicMs() < this.#lookAgainMs;
+  }
+
+  note(): void {
+    this.#lookAgainMs = this.#monotonicMs() + ABSENCE_MS;
+  }
+}

@@ -1,0 +1,96 @@
+import { Binding } from '../../collect/binding.ts';
+import type { Sheet } from '../../collect/sheet.ts';
+import type { Family } from '../../model/family.ts';
+import type { Token } from '../../readers/readers.ts';
+import { parseProblem } from './file-error.ts';
+import type { OptionalSource } from './optional-source.ts';
+
+/** Says which number of a file is which series. Called when the text around the numbers has changed, not per cycle. */
+export type Layout = (rows: Token[][], series: SeriesLayout) => void;
+
+/** What a Layout writes to. The first sample of a series counts, as in the peer's registry. */
+export class SeriesLayout {
+  readonly path: string;
+  readonly #sheet: Sheet;
+  readonly #binding: Binding;
+  readonly #constants: { slot: number; value: number }[];
+  readonly #taken = new Set<number>();
+
+  constructor(path: string, sheet: Sheet, binding: Binding, constants: { slot: number; value: number }[]) {
+    this.path = path;
+    this.#sheet = sheet;
+    this.#binding = binding;
+    this.#constants = constants;
+  }
+
+  /**
+   * The series follows the number of `token`, `number * times / over` (the peer's arithmetic: one of the two stays 1).
+   * Throws CollectError `parse` naming `line` (index of the row) when the token is missing or not a number.
+   */
+  number(line: number, token: Token | undefined, family: Family, labels: readonly string[] = [], times = 1, over = 1): void {
+    if (token === undefined || token.at < 0) throw this.problem(line, `a number for ${family.name}, not ${token === undefined ? 'the end of the line' : JSON.stringify(token.text)}`);
+    const slot = this.#slot(family, labels);
+    if (slot >= 0) this.#binding.add(token.at, slot, times, over);
+  }
+
+  /** The series has this value in every cycle until the text changes: info families, labels with value 1. */
+  constant(family: Family, labels: readonly string[], value: number): void {
+    const slot = this.#slot(family, labels);
+    if (slot >= 0) this.#constants.push({ slot, value });
+  }
+
+  /** For the layout to throw. @param line index of the row */
+  problem(line: number, expected: string): Error {
+    return parseProblem(this.path, line + 1, expected);
+  }
+
+  #slot(family: Family, labels: readonly string[]): number {
+    const slot = this.#sheet.slot(family, labels);
+    if (this.#taken.has(slot)) return -1;
+    this.#taken.add(slot);
+    return slot;
+  }
+}
+
+/** A file and the series that its numbers go to. */
+export class BoundSource {
+  readonly path: string;
+  readonly source: OptionalSource;
+  readonly #layout: Layout;
+  readonly #binding = new Binding();
+  readonly #constants: { slot: number; value: number }[] = [];
+  #sheet: Sheet | undefined;
+  #run = 0;
+
+  constructor(source: OptionalSource, layout: Layout) {
+    this.path = source.path;
+    this.source = source;
+    this.#layout = layout;
+  }
+
+  /** Scans the file and sets its series. False when it is not there. Throws ReaderError, and CollectError from the layout. */
+  collect(sheet: Sheet): boolean {
+    const scan = this.source.scan();
+    if (scan === 'absent') return false;
+    // A slot that misses runs may be given to another series, so bindings are only trusted from one run to the next. This
+    // also lays a file out anew whose last layout threw.
+    const isTrusted = this.#sheet === sheet && this.#run === ((sheet.run - 1) >>> 0);
+    if (scan === 'changed' || !isTrusted) this.#bind(sheet);
+    this.#binding.apply(this.source.numbers, sheet);
+    for (const { slot, value } of this.#constants) sheet.set(slot, value);
+    this.#sheet = sheet;
+    this.#run = sheet.run;
+    return true;
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  #bind(sheet: Sheet): void {
+    this.#sheet = undefined;
+    this.#binding.clear();
+    this.#constants.length = 0;
+    this.#layout(this.source.rows(), new SeriesLayout(this.path, sheet, this.#binding, this.#constants));
+  }
+}

@@ -1,0 +1,47 @@
+import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
+import type { Sheet } from '../../collect/sheet.ts';
+import { discoverParts } from './discover.ts';
+import { type NodeOptions, PartOptions } from './options.ts';
+import { type NodePart, type PartReader, PartScope } from './part.ts';
+import { reportNode } from './report.ts';
+
+const PARTS: ReadonlyMap<string, NodePart> = new Map((await discoverParts()).map((part) => [part.name, part]));
+
+/** Options left out are the peer's defaults. */
+export function open(scope: Scope): HostSession {
+  return new NodeSession(scope);
+}
+
+export const report = reportNode;
+
+/** Parts are opened by their first collect and kept; one that cannot be opened is tried again in its next run. */
+class NodeSession implements HostSession {
+  readonly #scope: Scope;
+  readonly #open = new Map<string, PartReader>();
+
+  constructor(scope: Scope) {
+    this.#scope = scope;
+  }
+
+  collect(part: string, sheet: Sheet): Outcome {
+    return this.#reader(part).collect(sheet);
+  }
+
+  close(): void {
+    for (const reader of this.#open.values()) reader.close?.();
+    this.#open.clear();
+  }
+
+  #reader(name: string): PartReader {
+    const known = this.#open.get(name);
+    if (known !== undefined) return known;
+    const part = PARTS.get(name);
+    if (part === undefined) throw new Error(`node has no part ${name}`);
+    const { readers, roots, monotonicMs, wallMs, warn, parts } = this.#scope;
+    // The main thread has checked the options against the schema made from the same table.
+    const options = new PartOptions(part, (this.#scope.options ?? {}) as NodeOptions);
+    const reader = part.open(new PartScope({ readers, roots, options, isPartOn: (other) => parts.includes(other), monotonicMs, wallMs, warn }));
+    this.#open.set(name, reader);
+    return reader;
+  }
+}

@@ -1,0 +1,26 @@
+import { readdirSync } from 'node:fs';
+import { compareBytes } from '../../model/escape.ts';
+import type { NodePart } from './part.ts';
+
+const FOLDER = new URL('./parts/', import.meta.url);
+/** `.js` when compiled, `.ts` where Node runs the sources. */
+const SUFFIX = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+
+/** File names of the parts without their ending, in byte order. */
+export function partNames(): string[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith(SUFFIX) && !file.includes('.test.') && !file.endsWith('.d.ts'))
+    .map((file) => file.slice(0, -SUFFIX.length))
+    .sort(compareBytes);
+}
+
+/** Throws Error when a file does not export the part it is named after. */
+export async function discoverParts(): Promise<readonly NodePart[]> {
+  return Promise.all(
+    partNames().map(async (name) => {
+      const module = (await import(new URL(`${name}${SUFFIX}`, FOLDER).href)) as { part?: NodePart };
+      if (module.part?.name !== name) throw new Error(`parts/${name} must export a part named ${name}, not ${String(module.part?.name)}`);
+      return module.part;
+    }),
+  );
+}
