@@ -86,13 +86,18 @@ export function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> 
   return definition.type === 'object' ? definition.shape : undefined;
 }
 
+/** Own keys only: a file may well ask for `__proto__`. */
+function childOf({ type, shape }: Definition, key: string): z.ZodType | undefined {
+  return type === 'object' && shape !== undefined && Object.hasOwn(shape, key) ? shape[key] : undefined;
+}
+
 /** The schema at a path below `schema`, undefined where the path leaves it. */
 export function schemaAt(schema: z.ZodType, path: readonly (string | number)[]): z.ZodType | undefined {
   let here: z.ZodType | undefined = schema;
   for (const step of path) {
     if (here === undefined) return undefined;
     const { definition } = unwrap(here);
-    here = definition.type === 'array' ? definition.element : definition.type === 'object' ? definition.shape?.[String(step)] : undefined;
+    here = definition.type === 'array' ? definition.element : childOf(definition, String(step));
   }
   return here;
 }

@@ -38,7 +38,10 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
   }
 
   function resolved(node: unknown): unknown {
-    return isAlias(node) ? node.resolve(document) : node;
+    if (!isAlias(node)) return node;
+    const target = node.resolve(document);
+    if (target === undefined) complain(at(node.range?.[0]), [], 'an alias (*name) without an anchor (&name) in front of it; quote a text that begins with *');
+    return target;
   }
 
   /** The pairs of a mapping with their keys as text; a key that comes twice is a problem and counts once. */
@@ -95,7 +98,7 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
       return visit(node.items, path);
     }
     // `postgres:` without anything behind it is an empty block, not a wrong value.
-    if (known !== undefined && (!isScalar(node) || node.value === null)) return draft.ensure(path, place);
+    if (known !== undefined && (node === null || (isScalar(node) && node.value === null))) return draft.ensure(path, place);
     const key = path.join('\u0000');
     const first = leaves.get(key);
     if (first !== undefined) return complain(place, path, `given twice, first in line ${first.source === 'file' ? first.line : 0}`);
@@ -112,7 +115,7 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
     }
   }
 
-  for (const error of document.errors) complain(at(error.pos[0]), [], firstLine(error.message));
+  for (const error of [...document.errors, ...document.warnings]) complain(at(error.pos[0]), [], withoutContent(error.message));
   if (problems.length > 0) return problems;
   const top: unknown = document.contents;
   if (isMap(top)) visit(top.items, []);
@@ -120,6 +123,7 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
   return problems;
 }
 
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text;
+/** Behind a colon the parser quotes from the file, and what it quotes may be half a password. */
+function withoutContent(message: string): string {
+  return `not YAML: ${message.split(/[:\n]/, 1)[0] ?? message}`;
 }

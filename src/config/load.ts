@@ -263,7 +263,7 @@ function wordProblems(words: readonly string[], persona: Persona | undefined): P
   const surplus = isCommand(first) ? rest : words;
   return surplus.map((word) => {
     const near = persona === undefined ? nearest(word, [...COMMANDS, ...PERSONAS.map(({ name }) => name)]) : undefined;
-    return { place: { source: 'flag', flag: word }, key: '', text: `unexpected word${near === undefined ? '' : `; did you mean ${near}?`}` };
+    return { place: { source: 'flag', flag: word }, key: '', text: `unexpected word${near === undefined || near === word ? '' : `; did you mean ${near}?`}` };
   });
 }
 

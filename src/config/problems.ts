@@ -27,6 +27,12 @@ export function placeText(place: Place): string {
   }
 }
 
+/** Files by line, so that they are corrected from top to bottom; then the rest as it came. */
+function inReadingOrder(problems: readonly Problem[]): readonly Problem[] {
+  const line = ({ place }: Problem): number => (place.source === 'file' ? place.line + place.column / 1e6 : Number.MAX_SAFE_INTEGER);
+  return [...problems].sort((a, b) => line(a) - line(b));
+}
+
 function problemText(problem: Problem): string {
   return [placeText(problem.place), problem.key, problem.text].filter((part) => part !== '').join(': ');
 }
@@ -36,7 +42,7 @@ export class UsageError extends Error {
   readonly problems: readonly Problem[];
   readonly text: string;
   constructor(program: string, problems: readonly Problem[]) {
-    const lines = [...new Set(problems.map(problemText))];
+    const lines = [...new Set(inReadingOrder(problems).map(problemText))];
     super(lines.join('; '));
     this.name = 'UsageError';
     this.problems = problems;

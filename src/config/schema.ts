@@ -5,14 +5,16 @@ import { type Address, parseAddress } from './address.ts';
 import { parseDuration } from './duration.ts';
 import { type Field, fieldsOf } from './fields.ts';
 
+const DURATION_FORM = 'expected a duration such as 15s, 1m30s or 500ms';
+
 /** A duration in Go's syntax; seconds after validation. */
 function duration(minimumSeconds: number, minimum: string) {
   return z
-    .string()
+    .string(DURATION_FORM)
     .transform((text, context): number => {
       const seconds = parseDuration(text);
       if (seconds !== undefined && seconds >= minimumSeconds) return seconds;
-      context.addIssue(seconds === undefined ? 'expected a duration such as 15s, 1m30s or 500ms' : `expected at least ${minimum}`);
+      context.addIssue(seconds === undefined ? DURATION_FORM : `expected at least ${minimum}`);
       return z.NEVER;
     })
     .meta({ metavar: 'DURATION' });

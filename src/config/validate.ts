@@ -43,10 +43,7 @@ function hint(word: string, known: Iterable<string>): string {
 }
 
 function unknownKeys(scope: Scope, path: readonly Step[], keys: readonly string[]): Problem[] {
-  const here = schemaAt(
-    scope.schema,
-    path.slice(scope.prefix.length).map((step) => step),
-  );
+  const here = schemaAt(scope.schema, path.slice(scope.prefix.length));
   const siblings = Object.keys((here === undefined ? undefined : shapeOf(here)) ?? {}).map((key) => [...path, key].join('.'));
   return keys.map((key) => {
     const full = [...path, key];
@@ -55,8 +52,12 @@ function unknownKeys(scope: Scope, path: readonly Step[], keys: readonly string[
   });
 }
 
+/** How zod's own English begins; a message that begins otherwise is the schema author's and is better than what we could say. */
+const GENERIC = /^(?:Invalid|Too |Unrecognized)/;
+
 function issueText(issue: Issue, value: unknown, isPublic: boolean): string {
   const got = value === undefined ? '' : `, got ${described(value, isPublic)}`;
+  if (!GENERIC.test(issue.message)) return `${issue.message}${isPublic ? got : ''}`;
   switch (issue.code) {
     case 'invalid_type':
       return value === undefined ? `is missing, expected ${TYPE_WORDS[issue.expected] ?? issue.expected}` : `expected ${TYPE_WORDS[issue.expected] ?? issue.expected}${got}`;
@@ -73,7 +74,7 @@ function issueText(issue: Issue, value: unknown, isPublic: boolean): string {
       return texts.length === 0 ? `${issue.message}${got}` : `${[...new Set(texts)].join(', or ')}${got}`;
     }
     default:
-      return isPublic ? `${issue.message}${got}` : issue.message;
+      return `${issue.message}${isPublic ? got : ''}`;
   }
 }
 
@@ -88,7 +89,7 @@ function problemsOf(scope: Scope, issues: readonly Issue[]): Problem[] {
 function partition(raw: Mapping, shared: Readonly<Record<string, unknown>>): [common: Mapping, own: Mapping] {
   const common = mapping();
   const own = mapping();
-  for (const [key, value] of Object.entries(raw)) (key in shared ? common : own)[key] = value;
+  for (const [key, value] of Object.entries(raw)) (Object.hasOwn(shared, key) ? common : own)[key] = value;
   return [common, own];
 }
 
