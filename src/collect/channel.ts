@@ -1,5 +1,5 @@
 import { INDEX_WORDS } from '../readers/readers.ts';
-import type { Ending } from './contract.ts';
+import { FAILURE_CODES, type Ending, type FailureCode } from './contract.ts';
 import type { Sheet, SheetTarget, Variant } from './sheet.ts';
 
 /**
@@ -50,6 +50,7 @@ const FALLBACK = 11; // 1: the last run gave nothing, show the fallback
 const SHAPES = 12; // two buffers
 const FAMILIES = 14; // variant * 2 + buffer
 const BYTES = FAMILIES + MAX_VARIANTS * 2;
+const CODES = 24; // failures per code
 const INT_WORDS = 64;
 // Float64 words behind them.
 const STARTED = 0; // two buffers: monotonic ms at which the run on that page started
@@ -57,6 +58,7 @@ const RUN_STARTED = 2; // the run under way, or the last one
 const RUN_ENDED = 3;
 const RUN_SECONDS = 4;
 const RUN_CPU_SECONDS = 5;
+const MAX_AGE = 6; // ms; pages older than this are not shown, 0: no limit
 const FLOAT_WORDS = 8;
 
 const ENDINGS: readonly Ending[] = ['ok', 'absent', 'failed', 'timeout', 'down'];
@@ -114,6 +116,8 @@ export class Channel {
   readonly memory: ChannelMemory;
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
+  /** The run this side started last. */
+  #run = -1;
   readonly #targets: (readonly [SheetTarget, SheetTarget])[];
   readonly #views: (readonly [PageView, PageView, PageView])[];
 
@@ -153,6 +157,7 @@ export class Channel {
   /** A run starts. */
   start(monotonicMs: number): void {
     const run = ((Atomics.load(this.#words, STATE) >> 2) + 1) % RUN_MODULUS;
+    this.#run = run;
     this.#floats[RUN_STARTED] = monotonicMs;
     Atomics.store(this.#words, STATE, run * 4 + RUNNING);
   }
@@ -161,8 +166,13 @@ export class Channel {
    * The run ended: prints the sheet into the inactive buffers and makes them the active ones, unless the main thread has
    * given the run up meanwhile. Returns whether it was published.
    */
-  publish(sheet: Sheet, ending: Ending, monotonicMs: number, cpuSeconds: number): boolean {
+  publish(sheet: Sheet, ending: Ending, monotonicMs: number, cpuSeconds: number, code?: FailureCode): boolean {
     const words = this.#words;
+    const running = this.#run * 4 + RUNNING;
+    if (Atomics.load(words, STATE) !== running) {
+      Atomics.add(words, LATE, 1);
+      return false;
+    }
     const buffer = Atomics.load(words, ACTIVE) === 0 ? 1 : 0;
     const started = this.#floats[RUN_STARTED] as number;
     this.memory.variants.forEach((variant, v) => {
@@ -178,10 +188,10 @@ export class Channel {
     words[SERIES] = sheet.counts.series;
     words[DUPLICATES] = sheet.counts.duplicates;
     words[OVER_BUDGET] = sheet.counts.overBudget;
-    const state = Atomics.load(words, STATE);
-    const published = (state & 3) === RUNNING && Atomics.compareExchange(words, STATE, state, state - RUNNING + IDLE) === state;
+    const published = Atomics.compareExchange(words, STATE, running, running - RUNNING + IDLE) === running;
     if (published) {
       words[ENDING] = ENDINGS.indexOf(ending);
+      if (code !== undefined) this.#count(code);
       Atomics.add(words, ending === 'ok' ? OKS : ending === 'absent' ? ABSENTS : FAILURES, 1);
       Atomics.store(words, ACTIVE, buffer);
       Atomics.store(words, FALLBACK, 0);
@@ -190,6 +200,10 @@ export class Channel {
     }
     Atomics.add(words, SEQUENCE, 1);
     return published;
+  }
+
+  #count(code: FailureCode): void {
+    Atomics.add(this.#words, CODES + FAILURE_CODES.indexOf(code), 1);
   }
 
   // --- the main thread ---
@@ -204,7 +218,7 @@ export class Channel {
     return Atomics.load(this.#words, STATE) >> 2;
   }
 
-  /** Rises with every finished run. */
+  /** Rises with every run that ended or was given up. */
   get sequence(): number {
     return Atomics.load(this.#words, SEQUENCE);
   }
@@ -213,22 +227,38 @@ export class Channel {
     return this.#floats[RUN_STARTED] as number;
   }
 
+  /** No page older than this is shown, whatever happens to its lane. Milliseconds. */
+  expireAfter(maxAgeMs: number): void {
+    this.#floats[MAX_AGE] = maxAgeMs;
+  }
+
   /** Gives up the run under way: the fallback is shown from now on until a later run ends. False when none was. */
   giveUp(): boolean {
     const state = Atomics.load(this.#words, STATE);
     if ((state & 3) !== RUNNING) return false;
     if (Atomics.compareExchange(this.#words, STATE, state, state - RUNNING + TIMED_OUT) !== state) return false;
     Atomics.store(this.#words, ENDING, ENDINGS.indexOf('timeout'));
+    Atomics.add(this.#words, FAILURES, 1);
+    this.#count('timeout');
+    Atomics.add(this.#words, SEQUENCE, 1);
     Atomics.store(this.#words, FALLBACK, 1);
     return true;
   }
 
   /** Shows the fallback although no run is under way (its lane died). */
-  fail(): void {
+  fail(code: FailureCode): void {
+    Atomics.add(this.#words, FAILURES, 1);
+    this.#count(code);
     const run = ((Atomics.load(this.#words, STATE) >> 2) + 1) % RUN_MODULUS;
     Atomics.store(this.#words, STATE, run * 4 + TIMED_OUT);
     Atomics.store(this.#words, ENDING, ENDINGS.indexOf('failed'));
     Atomics.store(this.#words, FALLBACK, 1);
+    Atomics.add(this.#words, SEQUENCE, 1);
+  }
+
+  /** Failures so far with this code. */
+  failures(code: FailureCode): number {
+    return Atomics.load(this.#words, CODES + FAILURE_CODES.indexOf(code));
   }
 
   /** Figures of the last finished run. */
@@ -253,10 +283,10 @@ export class Channel {
   // --- the view builder ---
 
   /**
-   * What to show now: the active page, or the fallback when the last run timed out or the page has passed `maxAgeMs`.
+   * What to show now: the active page, or the fallback when the last run gave nothing or the page has become too old.
    * Undefined while nothing has been collected yet. The object is reused by the next call.
    */
-  view(variant: number, nowMs: number, maxAgeMs: number): PageView | undefined {
+  view(variant: number, nowMs: number): PageView | undefined {
     const words = this.#words;
     const views = this.#views[variant] as readonly [PageView, PageView, PageView];
     if (Atomics.load(words, FALLBACK) === 1) return views[2];
@@ -264,7 +294,8 @@ export class Channel {
     const buffer = Atomics.load(words, ACTIVE) as 0 | 1;
     const started = this.#floats[STARTED + buffer] as number;
     if (started === 0) return undefined;
-    if (nowMs - started > maxAgeMs) return views[2];
+    const maxAge = this.#floats[MAX_AGE] as number;
+    if (maxAge > 0 && nowMs - started > maxAge) return views[2];
     const view = views[buffer];
     view.families = words[FAMILIES + variant * 2 + buffer] as number;
     view.shape = words[SHAPES + buffer] as number;

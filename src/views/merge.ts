@@ -7,10 +7,8 @@ export interface MergeEntry {
   readonly channel: Channel;
   /** Index of the channel's variant to show. */
   readonly variant: number;
-  /** Ordinal of the role, for the age of its data. */
+  /** Ordinal of the role, for the age of its data; -1 for pages that have no age. */
   readonly role: number;
-  /** Data older than this is not shown, milliseconds. */
-  readonly maxAgeMs: number;
 }
 
 /** A page buffer that can grow in place. */
@@ -52,6 +50,7 @@ interface Family {
 export class Merger {
   readonly #entries: readonly MergeEntry[];
   readonly #conflict: (family: string, kept: string, dropped: string) => void;
+  readonly #only: ReadonlySet<string> | undefined;
   readonly #pages: (PageView | undefined)[];
   readonly #shapes: Float64Array;
   readonly #sequences: Float64Array;
@@ -64,7 +63,9 @@ export class Merger {
   #ordered = false;
   readonly oldestMs: Float64Array;
 
-  constructor(entries: readonly MergeEntry[], roles: number, conflict: (family: string, kept: string, dropped: string) => void) {
+  /** @param only names of the families to show; all when left out */
+  constructor(entries: readonly MergeEntry[], roles: number, conflict: (family: string, kept: string, dropped: string) => void, only?: readonly string[]) {
+    this.#only = only === undefined ? undefined : new Set(only);
     this.#entries = entries;
     this.#conflict = conflict;
     this.#pages = entries.map(() => undefined);
@@ -96,16 +97,16 @@ export class Merger {
     this.oldestMs.fill(Number.NaN);
     let changed = !this.#ordered;
     for (let i = 0; i < this.#entries.length; i++) {
-      const { channel, variant, role, maxAgeMs } = this.#entries[i] as MergeEntry;
+      const { channel, variant, role } = this.#entries[i] as MergeEntry;
       this.#sequences[i] = channel.sequence;
-      const page = channel.view(variant, nowMs, maxAgeMs);
+      const page = channel.view(variant, nowMs);
       this.#pages[i] = page;
       const shape = page === undefined ? -2 : page.shape;
       if (shape !== this.#shapes[i]) {
         this.#shapes[i] = shape;
         changed = true;
       }
-      if (page !== undefined && !(page.startedMs >= (this.oldestMs[role] as number))) {
+      if (page !== undefined && role >= 0 && !(page.startedMs >= (this.oldestMs[role] as number))) {
         if (!Number.isNaN(page.startedMs)) this.oldestMs[role] = page.startedMs;
       }
     }
@@ -132,6 +133,7 @@ export class Merger {
           this.#missing.push(entry, family);
           continue;
         }
+        if (this.#only !== undefined && !this.#only.has(header.name)) continue;
         const known = families.get(header.name);
         if (known === undefined) families.set(header.name, { ...header, from: [entry, family] });
         else if (known.type === header.type) known.from.push(entry, family);

@@ -21,6 +21,8 @@ export interface Gzipped {
   readonly bytes: number;
   /** Offset of the time's number in the gzip form, or -1. */
   readonly timeAt: number;
+  /** CRC-32 of the page as it was given. */
+  readonly crc: number;
 }
 
 /** Compresses a page. Returns undefined when `reserve` refuses the room. */
@@ -31,7 +33,8 @@ export function gzipPage(page: Uint8Array, timeAt: number, target: { readonly by
   parts.push(FINAL);
   const trailer = new Uint8Array(GZIP_TRAILER_BYTES);
   const view = new DataView(trailer.buffer);
-  view.setUint32(0, crc32(page), true);
+  const crc = crc32(page);
+  view.setUint32(0, crc, true);
   view.setUint32(4, page.length, true);
   parts.push(trailer);
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
@@ -42,7 +45,7 @@ export function gzipPage(page: Uint8Array, timeAt: number, target: { readonly by
     at += part.length;
   }
   const before = timeAt < 0 ? 0 : (parts[1] as Uint8Array).length;
-  return { bytes, timeAt: timeAt < 0 ? -1 : HEADER.length + before + STORED.length };
+  return { bytes, timeAt: timeAt < 0 ? -1 : HEADER.length + before + STORED.length, crc };
 }
 
 function deflate(bytes: Uint8Array): Uint8Array {

@@ -7,7 +7,8 @@ import { TIME_TEXT } from './merge.ts';
  */
 
 export const GENERATIONS = 4;
-const MAX_PAGE_BYTES = 1 << 28;
+/** Reserved address space, not memory: pages grow in place. */
+const MAX_PAGE_BYTES = 1 << 27;
 
 export interface ViewMemory {
   readonly head: SharedArrayBuffer;
@@ -121,6 +122,15 @@ export class ViewTarget {
     return Atomics.load(this.#head.words, CURRENT) >= 0;
   }
 
+  /** Figures of the current page; undefined before the first. */
+  figures(): { bytes: number; gzipBytes: number; series: number; builds: number; buildSeconds: number } | undefined {
+    const { words, floats } = this.#head;
+    const current = Atomics.load(words, CURRENT);
+    if (current < 0) return undefined;
+    const get = (word: number): number => words[this.#head.of(current, word)] as number;
+    return { bytes: get(BYTES), gzipBytes: get(GZIP_BYTES), series: get(SERIES), builds: words[BUILDS] as number, buildSeconds: floats[BUILD_SECONDS] as number };
+  }
+
   /** A generation that is neither current nor pinned, or -1 (counted: the readers of the oldest one must go). */
   free(): number {
     const current = Atomics.load(this.#head.words, CURRENT);
@@ -230,15 +240,6 @@ export class ViewReader {
   has(gzip: boolean): boolean {
     const current = Atomics.load(this.#head.words, CURRENT);
     return current >= 0 && (!gzip || (this.#head.words[this.#head.of(current, GZIP_BYTES)] as number) > 0);
-  }
-
-  /** Figures of the current generation: bytes of both forms, samples, monotonic ms of its build. */
-  figures(): { bytes: number; gzipBytes: number; series: number; builtMs: number } | undefined {
-    const { words, floats } = this.#head;
-    const current = Atomics.load(words, CURRENT);
-    if (current < 0) return undefined;
-    const get = (word: number): number => words[this.#head.of(current, word)] as number;
-    return { bytes: get(BYTES), gzipBytes: get(GZIP_BYTES), series: get(SERIES), builtMs: floats[BUILT_MS + current] as number };
   }
 
   /** Monotonic ms at which the oldest run of a role on the current page started; NaN when it shows none. */

@@ -14,6 +14,8 @@ import { specGroup } from './spec.ts';
 import { cpuLoadGroup, oomGroup, pressureGroup } from './still.ts';
 import { Tree } from './tree.ts';
 
+export { report } from './report.ts';
+
 /** Opens the session: finds the layout, opens no cgroup file yet. */
 export function open(scope: Scope): HostSession {
   const options = containerOptions.parse(scope.options);

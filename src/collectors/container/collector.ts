@@ -2,6 +2,7 @@ import { type Part, defineCollector } from '../../collect/contract.ts';
 import type { Family } from '../../model/family.ts';
 import { BASE, CPU, CPU_LOAD, MACHINE_FAMILIES, MEMORY, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
 import { containerOptions } from './options.ts';
+import { report } from './report.ts';
 
 function part(name: string, families: Readonly<Record<string, Family>>, enabledByDefault = true): Part {
   return { name, enabledByDefault, families: Object.values(families) };
@@ -29,10 +30,6 @@ export default defineCollector({
   targets() {
     return [{ name: 'local', settings: {}, address: 'this machine' }];
   },
-  report(name, ending, _seconds, sheet) {
-    const error = ending === 'ok' || ending === 'absent' ? 0 : 1;
-    if (name === 'base') sheet.sample(BASE.scrapeError, [], error);
-    if (name === 'machine') sheet.sample(MACHINE_FAMILIES.scrapeError, [], error);
-  },
+  report,
   worker: new URL('./collect.js', import.meta.url),
 });

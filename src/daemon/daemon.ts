@@ -1,0 +1,407 @@
+import { MessageChannel } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { Channel, type ChannelMemory, EMPTY_PAGE, type FixedPage, fixedPage, makeChannel } from '../collect/channel.ts';
+import { type CollectorDefinition, type FailureCode, ROLES, type Role } from '../collect/contract.ts';
+import { PLAIN, Sheet, type Variant } from '../collect/sheet.ts';
+import { ring } from '../lanes/bell.ts';
+import type { JobSpec, LaneNews } from '../lanes/work.ts';
+import type { Log } from '../log.ts';
+import type { Clock } from '../model/clock.ts';
+import type { Readers } from '../readers/readers.ts';
+import { Scheduler, type ScheduledJob } from '../schedule/scheduler.ts';
+import { writePeerBuildInfo } from '../self/build-info.ts';
+import { Cells } from '../self/cells.ts';
+import * as own from '../self/families.ts';
+import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/builder.ts';
+import { type ViewHandle, ViewTable } from '../views/table.ts';
+import type { ViewMemory } from '../views/view.ts';
+import type { Listening, WireServer } from '../wire/server.ts';
+import type { Plan, PlannedJob, PlannedListener, ViewFilter } from './plan.ts';
+import { site } from './site.ts';
+
+export interface DaemonOptions {
+  readonly clock: Clock;
+  readonly readers: Readers;
+  readonly server: WireServer;
+  readonly definitions: readonly CollectorDefinition[];
+  readonly log: Log;
+  readonly version: string;
+  readonly shards: number;
+  readonly phaseLock: boolean;
+  readonly maxRequests: number;
+  readonly idleViewMs: number;
+  readonly filteredViews: number;
+}
+
+interface LiveJob {
+  readonly planned: PlannedJob;
+  readonly spec: JobSpec;
+}
+
+const SELF_BYTES = 16 * 1024 * 1024;
+/** A reader slower than this is cut. */
+const SLOW_READER_MS = 30_000;
+const TARGET_VARIANT = 'target';
+
+/** The running daemon. `apply` is the only way to change what it does, at start too. */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #bellMemory = new SharedArrayBuffer(8);
+  readonly #bell = new Int32Array(this.#bellMemory);
+  readonly #cells = new Cells();
+  readonly #selfChannel: ChannelMemory;
+  readonly #views: ViewTable;
+  readonly #scheduler: Scheduler;
+  readonly #builderPool: Piscina;
+  readonly #builderPort = new MessageChannel();
+  readonly #jobs = new Map<string, LiveJob>();
+  readonly #freeIds: number[] = [];
+  readonly #fixed = new Map<string, ChannelMemory>();
+  readonly #filters = new Map<string, ViewFilter>();
+  readonly #listening = new Map<string, Listening>();
+  #nextId = 0;
+  #plan: Plan = { jobs: [], listeners: [], severalTargets: [] };
+  #slowTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#selfChannel = makeChannel([PLAIN], SELF_BYTES, [EMPTY_PAGE]);
+    this.#views = new ViewTable({
+      roleCount: ROLES.length,
+      filteredMax: options.filteredViews,
+      monotonicMs: options.clock.monotonicMs,
+      mail: (mail) => this.#mail(mail),
+    });
+    this.#scheduler = new Scheduler({
+      clock: options.clock,
+      builderBell: this.#bellMemory,
+      shards: options.shards,
+      phaseLock: options.phaseLock,
+      cells: this.#cells,
+      onNews: (news) => this.#news(news),
+      onTimeout: (job) => this.#timedOut(job),
+      onLane: (pool, reason, detail) => {
+        this.#cells.cell(own.restarts, [pool, reason]).add(1);
+        options.log.throttled(`lane ${pool} ${reason}`, 'warn', 'a collecting thread was replaced', { pool, reason, ...detail });
+      },
+      onChange: () => ring(this.#bell),
+    });
+    this.#builderPool = new Piscina({
+      filename: new URL('../views/builder.js', import.meta.url).href,
+      minThreads: 1,
+      maxThreads: 1,
+      atomics: 'disabled',
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    });
+    const { port1, port2 } = this.#builderPort;
+    const task: BuilderTask = {
+      bell: this.#bellMemory,
+      port: port2,
+      idleMs: options.idleViewMs,
+      self: { channel: this.#selfChannel, cells: this.#cells.memory, maxBytes: SELF_BYTES },
+    };
+    port1.on('message', (news: BuilderNews) => this.#builderNews(news));
+    port1.unref();
+    this.#builderPool.run(task, { transferList: [port2] }).catch((error: unknown) => {
+      options.log.error('the view builder ended', { error: String(error) });
+    });
+    this.#cells.cell(own.buildInfo, [process.arch, process.version, options.version]).set(1);
+    this.#cells.cell(own.nativeReaders).set(options.readers.native ? 1 : 0);
+    this.#cells.cell(own.serverInfo, [options.server.kind]).set(1);
+    this.#cells.cell(own.mergeConflicts).set(0);
+    this.#cells.cell(own.slowReaders).set(0);
+  }
+
+  /** Resolves when every host collector has finished, failed or passed its deadline once. */
+  get ready(): Promise<void> {
+    return this.#scheduler.ready;
+  }
+
+  get isReady(): boolean {
+    return this.#scheduler.isReady;
+  }
+
+  /** Addresses that are listened on. */
+  get addresses(): string[] {
+    return [...this.#listening.values()].map((listening) => listening.address);
+  }
+
+  /** Turns the difference between what runs and `plan` into actions. Rejects with ListenError; what already ran goes on. */
+  async apply(plan: Plan): Promise<void> {
+    const wanted = new Map(plan.jobs.map((job) => [job.key, job]));
+    const gone = [...this.#jobs.values()].filter(({ planned }) => {
+      const next = wanted.get(planned.key);
+      return next === undefined || fingerprint(next, plan) !== fingerprint(planned, this.#plan);
+    });
+    this.#scheduler.remove(gone.map(({ spec }) => spec.id));
+    for (const { planned, spec } of gone) {
+      this.#jobs.delete(planned.key);
+      this.#freeIds.push(spec.id);
+    }
+    const added: LiveJob[] = [];
+    for (const planned of plan.jobs) {
+      if (this.#jobs.has(planned.key)) continue;
+      const live = { planned, spec: this.#spec(planned, plan) };
+      this.#jobs.set(planned.key, live);
+      added.push(live);
+    }
+    this.#plan = plan;
+    if (gone.length + added.length > 0) {
+      for (const view of this.#views.all()) this.#views.redescribe(view, (id, memory) => this.#describe(id, view.name, memory));
+      this.#tellSelf();
+    }
+    this.#scheduler.add(added.map(({ planned, spec }): ScheduledJob => ({ ...planned, id: spec.id, spec })));
+    await this.#listen(plan.listeners);
+  }
+
+  /** The page of a filter as text: collects once and waits for it. For `once`. */
+  async page(name: string, filter: ViewFilter): Promise<{ text: string; failed: boolean }> {
+    await this.#scheduler.allOnce;
+    const view = this.#ensure(name, filter, false) as ViewHandle;
+    await this.#views.build(view, false);
+    const response = view.reader.open(false, this.#options.clock.wallMs());
+    const text = Buffer.concat(response.parts.map((part) => Buffer.from(part))).toString();
+    response.release();
+    return { text, failed: this.#scheduler.anyFailed() };
+  }
+
+  /** Stops listening, lets responses under way end, closes sessions. Whatever hangs is left to the caller's `_exit`. */
+  async close(graceMs: number): Promise<void> {
+    clearInterval(this.#slowTimer);
+    const deadline = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
+    this.#mail({ kind: 'stop' });
+    await Promise.race([Promise.all([this.#options.server.close(graceMs), this.#scheduler.close()]), deadline]);
+  }
+
+  // --- jobs ---
+
+  #spec(planned: PlannedJob, plan: Plan): JobSpec {
+    const definition = this.#options.definitions.find(({ name }) => name === planned.collector) as CollectorDefinition;
+    const target: Variant = { name: TARGET_VARIANT, labels: [['target', planned.target.name]] };
+    const variants = plan.severalTargets.includes(planned.role) ? [PLAIN, target] : [PLAIN];
+    const fallbacks = variants.map((variant): FixedPage => {
+      const sheet = new Sheet(this.#options.readers, { maxSeries: 1000, maxBytes: 1 << 20 });
+      sheet.begin();
+      definition.report(planned.part, 'timeout', planned.deadlineMs / 1000, sheet);
+      return fixedPage(sheet, variant);
+    });
+    const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
+    return {
+      id: this.#freeIds.pop() ?? this.#nextId++,
+      collector, part, target: planned.target, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes,
+      channel: makeChannel(variants, maxBytes, fallbacks),
+    };
+  }
+
+  #news(news: LaneNews): void {
+    const live = [...this.#jobs.values()].find(({ spec }) => spec.id === news.job);
+    if (live === undefined) return;
+    const { role, part, target } = live.planned;
+    const fields = { role, collector: part, target: target.name };
+    const key = `${live.planned.key} ${news.kind}`;
+    switch (news.kind) {
+      case 'failed':
+        this.#options.log.throttled(key, 'warn', 'collector failed', { ...fields, code: news.code satisfies FailureCode, error: news.text });
+        break;
+      case 'recovered':
+        this.#options.log.info('collector recovered', fields);
+        break;
+      case 'over-budget':
+        this.#options.log.throttled(key, 'warn', 'series or byte budget used up, families are left out', { ...fields, family: news.family });
+        break;
+      case 'warning':
+        this.#options.log.throttled(`${key} ${news.text}`, 'warn', news.text, fields);
+        break;
+      default:
+        news satisfies never;
+    }
+  }
+
+  #timedOut(job: number): void {
+    const live = [...this.#jobs.values()].find(({ spec }) => spec.id === job);
+    if (live === undefined) return;
+    const { role, part, target, deadlineMs } = live.planned;
+    this.#options.log.throttled(`${live.planned.key} timeout`, 'warn', 'collector passed its deadline', { role, collector: part, target: target.name, deadline_seconds: deadlineMs / 1000 });
+  }
+
+  // --- views ---
+
+  #ensure(name: string, filter: ViewFilter, filtered: boolean): ViewHandle | undefined {
+    const known = this.#views.get(name);
+    if (known !== undefined) return known;
+    this.#filters.set(name, filter);
+    const handle = this.#views.ensure({
+      name,
+      filtered,
+      roles: filter.roles.map((role) => ROLES.indexOf(role)),
+      describe: (id, memory) => this.#describe(id, name, memory),
+    });
+    if (handle !== undefined) this.#scheduler.viewAdded(handle.name, this.#jobsOf(filter).map(({ spec }) => spec.id));
+    return handle;
+  }
+
+  #jobsOf(filter: ViewFilter): LiveJob[] {
+    return [...this.#jobs.values()]
+      .filter(({ planned }) => shows(filter, planned))
+      // Families that several collectors share (scrape success) list their series in this order.
+      .sort((a, b) => ROLES.indexOf(a.planned.role) - ROLES.indexOf(b.planned.role) || (a.planned.key < b.planned.key ? -1 : 1));
+  }
+
+  #describe(id: number, name: string, memory: ViewMemory): BuilderMail {
+    const filter = this.#filters.get(name) as ViewFilter;
+    const merged = filter.target === undefined;
+    const entries = this.#jobsOf(filter).map(({ planned, spec }): ViewEntry => ({
+      channel: spec.channel,
+      variant: merged && this.#plan.severalTargets.includes(planned.role) ? TARGET_VARIANT : PLAIN.name,
+      role: ROLES.indexOf(planned.role),
+    }));
+    for (const fixed of filter.fixed ?? []) entries.push({ channel: this.#fixedChannel(fixed), variant: PLAIN.name, role: -1 });
+    const self = filter.roles.includes('exporterd') && filter.parts === undefined;
+    if (self) entries.push({ channel: this.#selfChannel, variant: PLAIN.name, role: -1 });
+    const families = filter.families === undefined ? {} : { families: filter.families };
+    return { kind: 'view', view: { id, name, memory, entries, self, ...families } };
+  }
+
+  /** A channel that shows one page for ever. */
+  #fixedChannel(name: string): ChannelMemory {
+    let memory = this.#fixed.get(name);
+    if (memory === undefined) {
+      const sheet = new Sheet(this.#options.readers, { maxSeries: 1000, maxBytes: 1 << 20 });
+      sheet.begin();
+      writePeerBuildInfo(sheet, name, this.#options.version);
+      memory = fixedChannel(sheet);
+      this.#fixed.set(name, memory);
+    }
+    return memory;
+  }
+
+  #mail(mail: BuilderMail): void {
+    this.#builderPort.port1.postMessage(mail);
+    ring(this.#bell);
+  }
+
+  #tellSelf(): void {
+    const jobs = [...this.#jobs.values()].map(({ planned, spec }) => ({ role: planned.role, part: planned.part, target: planned.target.name, channel: spec.channel }));
+    this.#mail({ kind: 'self', cells: this.#cells.takeNew(), jobs });
+  }
+
+  #builderNews(news: BuilderNews): void {
+    switch (news.kind) {
+      case 'built':
+        this.#views.built(news.id);
+        break;
+      case 'crowded':
+        this.#cutSlow(this.#views.byId(news.id));
+        ring(this.#bell);
+        break;
+      case 'too-large':
+        this.#options.log.throttled(`too large ${news.id}`, 'warn', 'a page is larger than pages may be and was cut at a family', { view: this.#views.byId(news.id)?.name });
+        break;
+      case 'conflict':
+        this.#cells.cell(own.mergeConflicts).add(1);
+        this.#options.log.once(`conflict ${news.family}`, 'warn', 'two collectors give one family different types', { family: news.family, kept: news.kept, dropped: news.dropped });
+        break;
+      default:
+        news satisfies never;
+    }
+  }
+
+  // --- requests ---
+
+  async #listen(listeners: readonly PlannedListener[]): Promise<void> {
+    const wanted = new Set(listeners.map(addressKey));
+    for (const [key, listening] of this.#listening) {
+      if (wanted.has(key)) continue;
+      listening.stop();
+      this.#listening.delete(key);
+    }
+    for (const listener of listeners) {
+      const key = addressKey(listener);
+      if (this.#listening.has(key)) continue;
+      const listening = await this.#options.server.listen(listener.host, listener.port, this.#site(listener));
+      this.#listening.set(key, listening);
+      this.#options.log.info('listening', { address: listening.address });
+    }
+    if (listeners.length > 0) this.#slowTimer ??= setInterval(() => this.#watchReaders(), 5000).unref();
+  }
+
+  #site(listener: PlannedListener) {
+    const { clock, version, maxRequests, server } = this.#options;
+    const counters = new Map<string, { add(amount: number): void }>();
+    const refused = (view: string, status: number): void => {
+      this.#cells.cell(own.scrapes, [String(status), view]).add(1);
+      this.#tellCells();
+    };
+    const ages = ROLES.map((role) => this.#cells.distribution(own.dataAge, own.AGE_BOUNDS, [role]));
+    return site({
+      routes: listener.routes,
+      jobs: this.#plan.jobs,
+      views: this.#views,
+      ensure: (name, filter, filtered) => this.#ensure(name, filter, filtered),
+      isReady: () => this.isReady,
+      ready: this.ready,
+      maxRequests,
+      active: () => server.active,
+      monotonicMs: clock.monotonicMs,
+      wallMs: clock.wallMs,
+      idleMs: this.#options.idleViewMs,
+      version,
+      onScrape: (view, nowMs) => {
+        let counter = counters.get(view.name);
+        if (counter === undefined) {
+          counter = this.#cells.cell(own.scrapes, ['200', view.name]);
+          counters.set(view.name, counter);
+          this.#tellCells();
+        }
+        counter.add(1);
+        view.reader.use(nowMs);
+        for (const role of view.roles) {
+          const oldest = view.reader.oldestMs(role);
+          if (oldest === oldest) ages[role]?.observe((nowMs - oldest) / 1000);
+        }
+        this.#scheduler.arrived(view, nowMs);
+      },
+      onRefused: refused,
+    });
+  }
+
+  #tellCells(): void {
+    if (this.#cells.hasNew) this.#mail({ kind: 'self', cells: this.#cells.takeNew() });
+  }
+
+  #watchReaders(): void {
+    this.#tellCells();
+    for (const view of this.#views.all()) if (view.reader.waiting > 0) this.#cutSlow(view, false);
+  }
+
+  #cutSlow(view: ViewHandle | undefined, crowded = true): void {
+    if (view === undefined) return;
+    const cut = view.reader.cutSlow(this.#options.clock.monotonicMs(), SLOW_READER_MS, crowded);
+    if (cut === 0) return;
+    this.#cells.cell(own.slowReaders).add(cut);
+    this.#options.log.throttled('slow readers', 'warn', 'connections that read too slowly were ended', { view: view.name, connections: cut });
+  }
+}
+
+function shows(filter: ViewFilter, job: PlannedJob): boolean {
+  if (!filter.roles.includes(job.role as Role)) return false;
+  if (filter.target !== undefined && filter.target !== job.target.name) return false;
+  return filter.parts === undefined || filter.parts.includes(`${job.role}.${job.part}`);
+}
+
+/** Everything about a job that, when changed, makes it another job. */
+function fingerprint(job: PlannedJob, plan: Plan): string {
+  return JSON.stringify([job, plan.severalTargets.includes(job.role)]);
+}
+
+function addressKey({ host, port, routes }: PlannedListener): string {
+  return JSON.stringify([host, port, routes]);
+}
+
+function fixedChannel(sheet: Sheet): ChannelMemory {
+  const memory = makeChannel([PLAIN], 1 << 20, [EMPTY_PAGE]);
+  const channel = new Channel(memory);
+  channel.start(1);
+  channel.publish(sheet, 'ok', 1, 0);
+  return memory;
+}

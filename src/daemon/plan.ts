@@ -1,0 +1,145 @@
+import type { CollectorDefinition, Pool, Role, Roots, Target } from '../collect/contract.ts';
+import type { PersonaPage } from '../cli/persona.ts';
+import type { Config } from '../config/schema.ts';
+
+/**
+ * What a configuration asks the daemon to do, worked out without doing any of it: jobs, listeners and their routes.
+ * `apply` in daemon.ts turns the difference between two plans into actions; a start is the difference from nothing.
+ */
+
+export interface PlannedJob {
+  /** `collector/part/target`: what stays the same over reloads. */
+  readonly key: string;
+  readonly collector: string;
+  readonly role: Role;
+  readonly part: string;
+  readonly pool: Pool;
+  readonly target: Target;
+  readonly worker: string;
+  readonly options: unknown;
+  readonly roots: Roots;
+  /** All parts of the target that are on. */
+  readonly parts: readonly string[];
+  readonly intervalMs: number;
+  /** The configuration named the interval, so no scraper's rhythm replaces it. */
+  readonly intervalIsSet: boolean;
+  readonly deadlineMs: number;
+  readonly maxSeries: number;
+  readonly maxBytes: number;
+}
+
+/** Which jobs a page shows. */
+export interface ViewFilter {
+  readonly roles: readonly Role[];
+  /** One target's page, which carries exactly the peer's labels. */
+  readonly target?: string;
+  /** `role.part` names to show; undefined for all. */
+  readonly parts?: readonly string[];
+  /** Families to show; undefined for all. */
+  readonly families?: readonly string[];
+  /** Families with a constant value that the page shows besides, by name of the fixed page. */
+  readonly fixed?: readonly string[];
+}
+
+/** What a path is answered with. */
+export interface Route {
+  readonly path: string;
+  readonly filter: ViewFilter;
+}
+
+export interface PlannedListener {
+  readonly host: string;
+  readonly port: number;
+  readonly routes: readonly Route[];
+}
+
+export interface Plan {
+  readonly jobs: readonly PlannedJob[];
+  readonly listeners: readonly PlannedListener[];
+  /** Roles with two or more targets: their merged pages carry a target label. */
+  readonly severalTargets: readonly Role[];
+}
+
+const HOST_DEADLINE_SECONDS = 1;
+const NETWORK_DEADLINE_SECONDS = 5;
+/** A run must end before the next is due, with time to spare. */
+const DEADLINE_SHARE = 0.8;
+
+export interface PlanInputs {
+  readonly config: Config;
+  readonly definitions: readonly CollectorDefinition[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly readSecret: (path: string) => string;
+  /** Whose page the metrics path shows instead of every role. */
+  readonly persona?: PersonaPage;
+}
+
+/** Throws Error with a clear text when a collector's targets cannot be worked out. */
+export function plan(inputs: PlanInputs): Plan {
+  const { config } = inputs;
+  const jobs = inputs.definitions.flatMap((definition) => planCollector(definition, inputs));
+  const targets = new Map<Role, Set<string>>();
+  for (const job of jobs) targets.set(job.role, (targets.get(job.role) ?? new Set()).add(job.target.name));
+  const front = inputs.persona === undefined ? undefined : personaFilter(inputs.persona, jobs, config.web.disableExporterMetrics);
+  const routes = planRoutes(config.web.telemetryPath, targets, front, config.roles.length === 0);
+  return {
+    jobs,
+    listeners: config.web.listenAddresses.map(({ host, port }) => ({ host, port, routes })),
+    severalTargets: [...targets].filter(([, names]) => names.size > 1).map(([role]) => role),
+  };
+}
+
+function planCollector(definition: CollectorDefinition, { config, environment, readSecret }: PlanInputs): PlannedJob[] {
+  const block = config.collectors[definition.name];
+  if (block === undefined || block.enabled === false) return [];
+  // The daemon's own role is part of every page about the daemon, whatever roles are asked for.
+  const isChosen = definition.role === 'exporterd' || config.roles.length === 0 || config.roles.includes(definition.role);
+  if (!isChosen) return [];
+  const targets = definition.targets(block.options, environment, readSecret);
+  if (definition.enabledByDefault === false && block.enabled !== true && targets.length === 0) return [];
+  const parts = definition.parts.filter((part) => block.parts[part.name] ?? part.enabledByDefault);
+  const names = parts.map((part) => part.name);
+  return targets.flatMap((target) =>
+    parts.map((part): PlannedJob => {
+      const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
+      const usual = definition.pool === 'host' ? HOST_DEADLINE_SECONDS : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
+      return {
+        key: `${definition.name}/${part.name}/${target.name}`,
+        collector: definition.name,
+        role: definition.role,
+        part: part.name,
+        pool: definition.pool,
+        target,
+        worker: definition.worker.href,
+        options: block.options,
+        roots: config.path,
+        parts: names,
+        intervalMs: intervalSeconds * 1000,
+        intervalIsSet: block.intervalSeconds !== undefined,
+        deadlineMs: (block.deadlineSeconds ?? usual) * 1000,
+        maxSeries: block.maxSeries,
+        maxBytes: block.maxBytes,
+      };
+    }),
+  );
+}
+
+/** A peer's page: its role, its build info, and process_* of this process. */
+function personaFilter(page: PersonaPage, jobs: readonly PlannedJob[], withoutProcess: boolean): ViewFilter {
+  const process = page.hasProcessMetrics && !withoutProcess ? ['exporterd.process'] : [];
+  const parts = jobs.filter((job) => page.roles.includes(job.role)).map((job) => `${job.role}.${job.part}`);
+  return { roles: [...page.roles, 'exporterd'], parts: [...parts, ...process], fixed: [page.buildInfo] };
+}
+
+function planRoutes(metricsPath: string, targets: ReadonlyMap<Role, ReadonlySet<string>>, front: ViewFilter | undefined, isAll: boolean): Route[] {
+  const roles = [...targets.keys()];
+  const base = metricsPath === '/' ? '' : metricsPath;
+  const routes: Route[] = [{ path: metricsPath, filter: front ?? { roles: isAll ? [...roles, 'exporterd'] : roles } }];
+  for (const [role, names] of targets) {
+    if (role === 'exporterd') continue;
+    routes.push({ path: `${base}/${role}`, filter: { roles: [role] } });
+    for (const target of names) routes.push({ path: `${base}/${role}/${target}`, filter: { roles: [role], target } });
+  }
+  routes.push({ path: `${base}/exporterd`, filter: { roles: ['exporterd'] } });
+  return routes;
+}

@@ -1,0 +1,103 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
+import { loadReaders } from '../readers/load.ts';
+import { systemClock } from '../model/clock.ts';
+import { listen, ring } from './bell.ts';
+import { HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
+import { Job, type JobSpec, type LaneNews, sessionKey } from './work.ts';
+
+/** The one task of a host lane's pool: it lasts as long as the thread. */
+export interface HostLaneTask {
+  readonly lane: number;
+  readonly control: HostControlMemory;
+  /** Which lane owns a job; a lane that was left behind with a hung job must not run the others. */
+  readonly owners: SharedArrayBuffer;
+  /** Rung at the end of a batch: the view builder sleeps on it. */
+  readonly builderBell: SharedArrayBuffer;
+  readonly port: MessagePort;
+}
+
+export type HostLaneMail = { readonly kind: 'add'; readonly jobs: readonly JobSpec[] } | { readonly kind: 'remove'; readonly jobs: readonly number[] };
+
+/**
+ * Sleeps until jobs are due, runs them one after the other as one batch, and publishes each as it ends. Between batches the
+ * thread is in a futex wait: it has no event loop turn, no timer and costs nothing.
+ */
+export default async function hostLane(task: HostLaneTask): Promise<void> {
+  const readers = loadReaders();
+  const control = new HostControl(task.control);
+  const owners = new Int32Array(task.owners);
+  const builderBell = new Int32Array(task.builderBell);
+  const jobs = new Map<number, { job: Job; session: () => HostSession }>();
+  const sessions = new Map<string, { session: HostSession; users: number }>();
+  const due = new Int32Array(MAX_JOBS);
+  const now = systemClock.monotonicMs;
+  const tell = (news: LaneNews): void => task.port.postMessage(news);
+
+  const add = async (spec: JobSpec): Promise<void> => {
+    const module = (await import(spec.worker)) as HostModule;
+    const key = sessionKey(spec);
+    jobs.set(spec.id, {
+      job: new Job(spec, readers, module.report, tell),
+      session: () => {
+        let held = sessions.get(key);
+        if (held === undefined) {
+          const warn = (text: string): void => tell({ kind: 'warning', job: spec.id, text });
+          const session = module.open({ ...spec, readers, monotonicMs: now, wallMs: systemClock.wallMs, warn });
+          held = { session, users: 0 };
+          sessions.set(key, held);
+        }
+        return held.session;
+      },
+    });
+  };
+
+  const remove = (id: number): void => {
+    const held = jobs.get(id);
+    jobs.delete(id);
+    if (held === undefined) return;
+    const key = sessionKey(held.job.spec);
+    if ([...jobs.values()].some((other) => sessionKey(other.job.spec) === key)) return;
+    sessions.get(key)?.session.close();
+    sessions.delete(key);
+  };
+
+  const handleMail = async (): Promise<void> => {
+    for (let mail = receiveMessageOnPort(task.port); mail !== undefined; mail = receiveMessageOnPort(task.port)) {
+      const message = mail.message as HostLaneMail;
+      if (message.kind === 'add') await Promise.all(message.jobs.map(add));
+      else message.jobs.forEach(remove);
+    }
+  };
+
+  const run = (id: number): void => {
+    const held = jobs.get(id);
+    if (held === undefined || Atomics.load(owners, id) !== task.lane) return;
+    const { job, session } = held;
+    const started = now();
+    const cpuBefore = readers.threadCpuSeconds();
+    control.enter(id, started);
+    job.start(started);
+    let outcome: Outcome | undefined;
+    let error: unknown;
+    try {
+      outcome = session().collect(job.spec.part, job.sheet);
+    } catch (thrown) {
+      error = thrown;
+    }
+    control.leave();
+    job.end(outcome === undefined ? 'failed' : outcome.kind, error, now(), readers.threadCpuSeconds() - cpuBefore);
+  };
+
+  for (let heard = 0; !control.stopped; heard = listen(control.words, heard)) {
+    if (control.takeMail()) await handleMail();
+    const count = control.takeDue(due);
+    if (count === 0) continue;
+    const started = now();
+    const cpuBefore = readers.threadCpuSeconds();
+    for (let i = 0; i < count; i++) run(due[i] as number);
+    control.batchEnded(now() - started, (readers.threadCpuSeconds() - cpuBefore) * 1000);
+    ring(builderBell);
+  }
+  for (const { session } of sessions.values()) session.close();
+}

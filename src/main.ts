@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { discoverCollectors } from './collect/discover.ts';
+import { loadConfig } from './config/load.ts';
+import { UsageError } from './config/problems.ts';
+import { Daemon } from './daemon/daemon.ts';
+import { plan, type ViewFilter } from './daemon/plan.ts';
+import { createLog } from './log.ts';
+import { systemClock } from './model/clock.ts';
+import { exitNow, loadReaders } from './readers/load.ts';
+import { openServer } from './wire/open.ts';
+import { ListenError } from './wire/server.ts';
+
+/** Exit codes: 0 ok, 1 runtime, 2 usage or configuration, 3 `once` and a collector failed. */
+const RUNTIME = 1;
+const USAGE = 2;
+const COLLECTOR_FAILED = 3;
+/** A stop takes at most this long, whatever hangs. */
+const GRACE_MS = 800;
+
+async function main(): Promise<number | undefined> {
+  const version = packageVersion();
+  const definitions = await discoverCollectors();
+  const loaded = await loadConfig({
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    definitions,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    version,
+    program: basename(process.argv[1] ?? ''),
+  });
+  if (!('config' in loaded)) {
+    process.stdout.write(loaded.text);
+    return 0;
+  }
+  const { config, persona } = loaded;
+  const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
+  for (const warning of loaded.warnings) log.warn(warning);
+  const environment = process.env;
+  const readSecret = (path: string): string => readFileSync(path, 'utf8').trimEnd();
+  const inputs = { config, definitions, environment, readSecret, ...(persona === undefined ? {} : { persona: persona.page }) };
+  const wanted = plan(inputs);
+  if (loaded.kind === 'check-config') {
+    process.stdout.write(loaded.text);
+    return 0;
+  }
+  const { server, note } = await openServer(loaded.kind === 'once' ? 'http' : config.web.server);
+  if (note !== undefined) log.warn(note);
+  const readers = loadReaders();
+  if (!readers.native) log.warn('the native readers are not built: kernel files are read by slower TypeScript; install g++ and run npm run build');
+  const daemon = new Daemon({
+    clock: systemClock,
+    readers,
+    server,
+    definitions,
+    log,
+    version,
+    shards: config.network.shards ?? Math.min(4, Math.max(1, new Set(wanted.jobs.filter((job) => job.pool === 'network').map((job) => job.target.name)).size)),
+    phaseLock: config.phaseLock,
+    maxRequests: config.web.maxRequests,
+    idleViewMs: config.views.idleSeconds * 1000,
+    filteredViews: config.views.filteredMax,
+  });
+  if (loaded.kind === 'once') {
+    await daemon.apply({ ...wanted, listeners: [] });
+    const front = wanted.listeners[0]?.routes[0]?.filter as ViewFilter;
+    const { text, failed } = await daemon.page('once', front);
+    process.stdout.write(text);
+    return stop(daemon, failed ? COLLECTOR_FAILED : 0);
+  }
+  log.info('starting', { version, server: server.describe, readers: readers.native ? 'native' : 'typescript', roles: [...new Set(wanted.jobs.map((job) => job.role))] });
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info('stopping', { signal });
+    void stop(daemon, 0);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  await daemon.apply(wanted);
+  await daemon.ready;
+  log.info('ready');
+  return undefined;
+}
+
+/** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
+async function stop(daemon: Daemon, code: number): Promise<never> {
+  await daemon.close(GRACE_MS);
+  return exitNow(code);
+}
+
+function packageVersion(): string {
+  // dist/src/main.js: two folders below the package.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+try {
+  const code = await main();
+  if (code !== undefined) process.exitCode = code;
+} catch (error) {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n`);
+    exitNow(USAGE);
+  }
+  process.stderr.write(`exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  exitNow(RUNTIME);
+}

@@ -1,0 +1,261 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { Channel } from '../collect/channel.ts';
+import type { HostLaneMail, HostLaneTask } from '../lanes/host.ts';
+import { HostControl, MAX_JOBS, makeHostControl } from '../lanes/host-control.ts';
+import type { JobSpec, LaneNews } from '../lanes/work.ts';
+
+/** After so many runs within the deadline a job that hung joins the others again. */
+const GOOD_RUNS_TO_REJOIN = 3;
+const FIRST_RESTART_MS = 250;
+const LAST_RESTART_MS = 30_000;
+
+interface Lane {
+  readonly id: number;
+  readonly pool: Piscina;
+  readonly control: HostControl;
+  readonly port: MessagePort;
+  readonly done: Promise<void>;
+  /** The job for which the lane is kept apart, or -1 for the common lane. */
+  apart: number;
+  goodRuns: number;
+  seenSequence: number;
+}
+
+interface HostJob {
+  readonly spec: JobSpec;
+  readonly channel: Channel;
+  lane: Lane | undefined;
+  /** Runs of the channel when it was last made due; equal to `channel.runs` while its batch has not reached it. -1: not due. */
+  dueAt: number;
+}
+
+function isPending(job: HostJob): boolean {
+  return job.dueAt >= 0 && job.channel.runs === job.dueAt;
+}
+
+export interface HostLanesOptions {
+  readonly builderBell: SharedArrayBuffer;
+  readonly monotonicMs: () => number;
+  readonly onNews: (news: LaneNews) => void;
+  readonly onTimeout: (job: number) => void;
+  /** A lane's thread ended with an error; restarted after `delayMs`. */
+  readonly onCrash: (error: unknown, delayMs: number) => void;
+}
+
+/**
+ * The threads that read kernel files. Normally one, for all host jobs. When a job passes its deadline, its lane is left to
+ * it (the thread may be stuck in a system call for good) and a fresh lane takes the other jobs; it comes back when it has
+ * behaved for a while.
+ */
+export class HostLanes {
+  readonly #options: HostLanesOptions;
+  readonly #owners = new SharedArrayBuffer(MAX_JOBS * 4);
+  readonly #ownerWords = new Int32Array(this.#owners);
+  readonly #jobs = new Map<number, HostJob>();
+  readonly #apart = new Set<Lane>();
+  #common: Lane | undefined;
+  #nextLane = 1;
+  #restartMs = FIRST_RESTART_MS;
+  #closed = false;
+
+  constructor(options: HostLanesOptions) {
+    this.#options = options;
+  }
+
+  get lanes(): number {
+    return this.#apart.size + (this.#common === undefined ? 0 : 1);
+  }
+
+  add(specs: readonly JobSpec[]): void {
+    if (specs.length === 0) return;
+    for (const spec of specs) {
+      if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
+      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, dueAt: -1 });
+    }
+    this.#common ??= this.#open(-1);
+    this.#move(this.#common, specs.map((spec) => spec.id));
+  }
+
+  remove(ids: readonly number[]): void {
+    for (const id of ids) {
+      const job = this.#jobs.get(id);
+      this.#jobs.delete(id);
+      Atomics.store(this.#ownerWords, id, 0);
+      if (job?.lane !== undefined) this.#mail(job.lane, { kind: 'remove', jobs: [id] });
+    }
+  }
+
+  /** Starts jobs as one batch. Returns those that could not start because their last run is still under way. */
+  start(ids: readonly number[]): number[] {
+    const skipped: number[] = [];
+    const lanes = new Set<Lane>();
+    for (const id of ids) {
+      const job = this.#jobs.get(id);
+      if (job?.lane === undefined) continue;
+      if (isPending(job) || job.channel.running || job.lane.control.current === id) {
+        skipped.push(id);
+        continue;
+      }
+      job.dueAt = job.channel.runs;
+      job.lane.control.due(id);
+      lanes.add(job.lane);
+    }
+    for (const lane of lanes) lane.control.go();
+    return skipped;
+  }
+
+  /** True when no job is due or under way: nothing to watch. */
+  settle(): boolean {
+    for (const job of this.#jobs.values()) if (job.lane !== undefined && (isPending(job) || job.channel.running)) return false;
+    return true;
+  }
+
+  /** Wall and CPU milliseconds of the common lane's last batch, and how many it has ended. */
+  batch(): { count: number; wallMs: number; cpuMs: number } {
+    const control = this.#common?.control;
+    return { count: control?.batches ?? 0, wallMs: control?.batchMs ?? 0, cpuMs: control?.batchCpuMs ?? 0 };
+  }
+
+  /** Gives up what has passed its deadline, moves jobs between lanes. Returns when to look again, monotonic ms. */
+  watch(): number {
+    const now = this.#options.monotonicMs();
+    let next = Number.POSITIVE_INFINITY;
+    for (const lane of this.#all()) {
+      const current = lane.control.current;
+      const job = this.#jobs.get(current);
+      if (job === undefined) continue;
+      const deadline = lane.control.currentStartedMs + job.spec.deadlineMs;
+      if (now < deadline) {
+        next = Math.min(next, deadline);
+        continue;
+      }
+      if (job.channel.giveUp()) this.#options.onTimeout(current);
+      lane.goodRuns = 0;
+      if (lane === this.#common) this.#leaveBehind(lane, current);
+    }
+    for (const lane of this.#apart) this.#maybeRejoin(lane);
+    return next;
+  }
+
+  /** Stops lanes that can be stopped; a stuck one is left to `_exit`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const lane of this.#all()) lane.control.stop();
+    await Promise.all([...this.#all()].filter((lane) => lane.control.current < 0).map((lane) => lane.done));
+  }
+
+  *#all(): Generator<Lane> {
+    if (this.#common !== undefined) yield this.#common;
+    yield* this.#apart;
+  }
+
+  #open(apart: number): Lane {
+    const control = makeHostControl();
+    const { port1, port2 } = new MessageChannel();
+    const pool = new Piscina({
+      filename: new URL('../lanes/host.js', import.meta.url).href,
+      minThreads: 1,
+      maxThreads: 1,
+      // The task never ends, so the worker never waits for another; the young generation is small since a cycle allocates little.
+      atomics: 'disabled',
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    });
+    const id = this.#nextLane++;
+    const task: HostLaneTask = { lane: id, control, owners: this.#owners, builderBell: this.#options.builderBell, port: port2 };
+    const ended = pool.run(task, { transferList: [port2] }) as Promise<void>;
+    const lane: Lane = {
+      id,
+      pool,
+      control: new HostControl(control),
+      port: port1,
+      apart,
+      goodRuns: 0,
+      seenSequence: 0,
+      done: ended.then(
+        () => void pool.destroy(),
+        (error: unknown) => this.#crashed(lane, error),
+      ),
+    };
+    port1.on('message', (news: LaneNews) => this.#options.onNews(news));
+    port1.unref();
+    return lane;
+  }
+
+  #mail(lane: Lane, mail: HostLaneMail): void {
+    lane.port.postMessage(mail);
+    lane.control.mail();
+  }
+
+  #move(lane: Lane, ids: readonly number[]): void {
+    const specs: JobSpec[] = [];
+    for (const id of ids) {
+      const job = this.#jobs.get(id);
+      if (job === undefined) continue;
+      Atomics.store(this.#ownerWords, id, lane.id);
+      job.lane = lane;
+      specs.push(job.spec);
+    }
+    this.#mail(lane, { kind: 'add', jobs: specs });
+  }
+
+  /** The common lane is stuck in a job: it becomes that job's own, and the rest go on elsewhere, those due at once. */
+  #leaveBehind(lane: Lane, stuck: number): void {
+    lane.apart = stuck;
+    lane.seenSequence = this.#jobs.get(stuck)?.channel.sequence ?? 0;
+    this.#apart.add(lane);
+    const others = [...this.#jobs.values()].filter((job) => job.lane === lane && job.spec.id !== stuck);
+    const fresh = this.#open(-1);
+    this.#common = fresh;
+    this.#move(fresh, others.map((job) => job.spec.id));
+    const due = others.filter(isPending);
+    for (const job of due) fresh.control.due(job.spec.id);
+    if (due.length > 0) fresh.control.go();
+  }
+
+  #maybeRejoin(lane: Lane): void {
+    const job = this.#jobs.get(lane.apart);
+    if (job === undefined) {
+      this.#retire(lane);
+      return;
+    }
+    const sequence = job.channel.sequence;
+    if (lane.control.current >= 0 || sequence === lane.seenSequence) return;
+    lane.seenSequence = sequence;
+    if (job.channel.figures().ending !== 'timeout') lane.goodRuns += 1;
+    if (lane.goodRuns < GOOD_RUNS_TO_REJOIN || this.#common === undefined) return;
+    // One writer at a time: the common lane is told only when this one has ended.
+    job.lane = undefined;
+    this.#retire(lane);
+    void lane.done.then(() => {
+      if (!this.#closed && this.#common !== undefined && this.#jobs.has(job.spec.id)) this.#move(this.#common, [job.spec.id]);
+    });
+  }
+
+  #retire(lane: Lane): void {
+    this.#apart.delete(lane);
+    lane.control.stop();
+    lane.port.close();
+  }
+
+  #crashed(lane: Lane, error: unknown): void {
+    void lane.pool.destroy();
+    if (this.#closed) return;
+    const lost = [...this.#jobs.values()].filter((job) => job.lane === lane);
+    for (const job of lost) {
+      job.lane = undefined;
+      job.dueAt = -1;
+      job.channel.fail('crash');
+    }
+    this.#apart.delete(lane);
+    if (this.#common === lane) this.#common = undefined;
+    const delayMs = this.#restartMs;
+    this.#restartMs = Math.min(LAST_RESTART_MS, delayMs * 2);
+    this.#options.onCrash(error, delayMs);
+    setTimeout(() => {
+      if (this.#closed) return;
+      this.#common ??= this.#open(-1);
+      this.#move(this.#common, lost.map((job) => job.spec.id).filter((id) => this.#jobs.has(id)));
+    }, delayMs).unref();
+  }
+}
