@@ -22,7 +22,6 @@ export interface Statement {
   readonly text: string;
 }
 
-const FACTS = "SELECT version(), current_setting('server_version_num')";
 /** Costs the server about as much as `SELECT 1` and cannot be answered by anything but a live session. */
 const LIVENESS: Statement = { name: 'exporterd_alive', text: 'SELECT pg_is_in_recovery()' };
 
@@ -39,8 +38,8 @@ export class PostgresConnection {
   #client: pg.Client | undefined;
   #socket: Socket | undefined;
   #facts: ServerFacts | undefined;
-  /** A pooler in front of the server (pgbouncer) may refuse start-up parameters; then sessions are opened without limits. */
-  #withLimits = true;
+  /** A pooler in front of the server (pgbouncer) may refuse the start-up option that shows whether there is one. */
+  #withMark = true;
   #closed = false;
 
   constructor(settings: PostgresSettings, deadlineMs: number) {
@@ -110,8 +109,8 @@ export class PostgresConnection {
     } catch (error) {
       this.discard();
       if (signal.aborted) throw this.#failure(error, 'connect', signal);
-      if (refusesParameters(error) && this.#withLimits) {
-        this.#withLimits = false;
+      if (refusesParameters(error) && this.#withMark) {
+        this.#withMark = false;
         return this.#open(signal);
       }
       const mayBePlain = this.#settings.sslmode === 'prefer' || this.#settings.sslmode === 'allow';
@@ -128,15 +127,14 @@ export class PostgresConnection {
   async #connect(ssl: false | ConnectionOptions, signal: AbortSignal): Promise<void> {
     const { host, port, user, password, database, applicationName, options } = this.#settings;
     const socket = new Socket();
-    const limits = this.#withLimits ? sessionLimits(this.#deadlineMs) : {};
+    const sessionOptions = [options ?? '', this.#withMark ? MARK : ''].join(' ').trim();
     const client = new pg.Client({
       host,
       port,
       user,
       database,
       ssl,
-      ...limits,
-      ...(options === undefined ? {} : { options }),
+      ...(sessionOptions === '' ? {} : { options: sessionOptions }),
       password: () => password, // a function: the driver then looks into no environment and no ~/.pgpass
       application_name: applicationName,
       stream: () => socket,
@@ -148,7 +146,7 @@ export class PostgresConnection {
     client.on('error', () => this.#forget(client));
     client.on('end', () => this.#forget(client));
     await this.#unlessAborted(client.connect(), signal);
-    const answer = await this.#unlessAborted(client.query({ text: FACTS, rowMode: 'array', types: TEXT_ONLY }), signal);
+    const answer = await this.#unlessAborted(client.query({ text: firstQuery(this.#deadlineMs), rowMode: 'array', types: TEXT_ONLY }), signal);
     const [version, number] = (answer.rows as Row[])[0] ?? [];
     if (version == null || number == null) throw new CollectError('parse', this.#place, 'version() gave no row');
     this.#facts = { version, versionNumber: Number(number) };
@@ -201,12 +199,25 @@ export class PostgresConnection {
 }
 
 /**
- * The server gives up a little before we do, so that one blocked statement fails alone and the connection survives;
- * waiting for a lock may take half of that.
+ * Limits are set for the session only when it is a server's own: behind a pooler they would stay on a server session that
+ * other clients get next. The mark tells: a pooler refuses or swallows it.
  */
-function sessionLimits(deadlineMs: number): { statement_timeout: number; lock_timeout: number } {
-  const statement = Math.max(50, Math.floor(deadlineMs * 0.8));
-  return { statement_timeout: statement, lock_timeout: Math.max(25, Math.floor(statement / 2)) };
+const MARK = '-c exporterd.direct=1';
+
+/**
+ * Facts of the server and limits for the session in one question. The parts of a round share its deadline and the
+ * connection: the server gives up on one statement after half of the deadline, so that a blocked one fails alone and the
+ * others still run; waiting for a lock may take half of that. Stricter limits of the role are left alone.
+ */
+function firstQuery(deadlineMs: number): string {
+  const statement = Math.max(50, Math.floor(deadlineMs / 2));
+  const lock = Math.max(25, Math.floor(statement / 2));
+  const limit = (name: string, ms: number): string =>
+    `(SELECT set_config(name, '${ms}', false) FROM pg_catalog.pg_settings WHERE name = '${name}' AND (setting::int = 0 OR setting::int > ${ms}))`;
+  return `
+SELECT version(), current_setting('server_version_num'),
+       CASE WHEN current_setting('exporterd.direct', true) = '1'
+            THEN concat(${limit('statement_timeout', statement)}, ${limit('lock_timeout', lock)}) END`;
 }
 
 /** libpq's meaning of the modes: `require` encrypts without looking at the certificate unless a CA is given. */

@@ -96,7 +96,8 @@ async function startOwn(found: Programs, home: string, settings: Readonly<Record
   };
   const args = ['-D', data, ...Object.entries(configuration).flatMap(([key, value]) => ['-c', `${key}=${value}`])];
   const start = async (): Promise<ServerProcess> => {
-    const server = startProcess(join(programs.bin, 'postgres'), args, join(home, 'log'), { ...AS_USER, cwd: data, env: environment });
+    // SIGINT is the fast shutdown: SIGTERM would wait until every client has left.
+    const server = startProcess(join(programs.bin, 'postgres'), args, join(home, 'log'), { ...AS_USER, cwd: data, env: environment }, 'SIGINT');
     const ready = await until(async () => !server.running() || (await answers(port)), 20_000);
     if (!ready || !server.running()) {
       const output = server.output();

@@ -14,7 +14,7 @@ export interface ServerProcess {
   freeze(): void;
   /** Undoes `freeze`. */
   thaw(): void;
-  /** SIGTERM, then SIGCONT and SIGKILL for whatever is left. Resolves when all are gone. Safe to call twice. */
+  /** The stop signal, then SIGCONT and SIGKILL for whatever is left. Resolves when all are gone. Safe to call twice. */
   stop(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Starts a program detached; its output goes to `logFile` so that no pipe ties it to the test. */
-export function startProcess(command: string, args: readonly string[], logFile: string, options: SpawnOptions = {}): ServerProcess {
+export function startProcess(command: string, args: readonly string[], logFile: string, options: SpawnOptions = {}, stopSignal: NodeJS.Signals = 'SIGTERM'): ServerProcess {
   const log = openSync(logFile, 'a');
   const child: ChildProcess = spawn(command, args, { ...options, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
@@ -55,7 +55,7 @@ export function startProcess(command: string, args: readonly string[], logFile: 
     async stop() {
       if (!running()) return;
       const family = [pid, ...descendants(pid)];
-      sendSignal(pid, 'SIGTERM');
+      sendSignal(pid, stopSignal);
       await until(() => !running(), 2_000);
       for (const one of family) sendSignal(one, 'SIGCONT');
       if (running()) await until(() => !running(), 1_000);

@@ -8,8 +8,9 @@ import type { PostgresPart } from '../part.ts';
 /** Stands for the families whose names come from the server: `pg_settings_<name>[_bytes|_seconds]`. */
 const BY_RULE = family('pg_settings_*', 'gauge', 'A numeric or boolean server parameter (view pg_settings): sizes in bytes, times in seconds, on and off as 1 and 0.');
 
+/** Limits that our own session has set for itself (source `session`) are not the server's: what they would be reset to is. */
 const QUERY = `
-SELECT name, setting, unit, vartype, short_desc FROM pg_catalog.pg_settings
+SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END, unit, vartype, short_desc FROM pg_catalog.pg_settings
 WHERE vartype IN ('bool', 'integer', 'real') ORDER BY name`;
 
 /** How a unit of pg_settings turns into base units: the value is `number * times / over`, so that nothing is rounded twice. */
