@@ -197,6 +197,14 @@ function contract(open: () => WireServer): void {
     assert.equal((await fetchPage(port, '/text', { agent })).body.toString(), 'héllo');
   });
 
+  test('answers that share their headers, with one status and with another', async (t) => {
+    const { port } = await serve(t, ({ path }) => reply(path, Number(path.slice(1))));
+    for (const status of [200, 200, 200, 503, 200, 503, 503, 503, 200]) {
+      const raw = await talk(port, `GET /${status} HTTP/1.1\r\nHost: a\r\n\r\n`, /\r\n\r\n\/\d+$/);
+      assert.match(raw, new RegExp(`^HTTP/1\\.1 ${status} [ \\w]+\r\nContent-Type: [^\r]*\r\nX-Second: two\r\n`));
+    }
+  });
+
   test('any status the site gives, text bodies, empty bodies', async (t) => {
     const empty = new Page();
     const { port } = await serve(t, ({ path }) =>
@@ -289,14 +297,20 @@ function contract(open: () => WireServer): void {
     await eventually(() => pages.every((page) => page.released === 1) && server.active === 0, 'released and idle');
   });
 
-  test('5 MB to a slow reader: waiting, and whole in the end', async (t) => {
-    const page = new Page(pattern(5 * MIB), pattern(5 * MIB));
+  for (const [what, parts] of [
+    ['two parts', () => [pattern(5 * MIB), pattern(5 * MIB)]],
+    ['4,000 parts', () => Array.from({ length: 4_000 }, (_, i) => pattern(1_000 + i))],
+  ] as const) {
+    test(`10 MB of ${what} to a slow reader: waiting, and whole in the end`, (t) =>
+      slowReader(t, new Page(...parts())));
+  }
+
+  async function slowReader(t: TestContext, page: Page): Promise<void> {
     const { server, port } = await serve(t, () => reply(page));
     const socket = pausedClient(port, '/');
     await eventually(() => page.waits === 1, 'waiting');
     assert.deepEqual([page.released, server.active], [0, 1]);
     await sleep(50);
-    let received = Buffer.alloc(0);
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
@@ -311,11 +325,11 @@ function contract(open: () => WireServer): void {
     const total = (): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     await eventually(() => total() > page.length, 'received');
     await sleep(20);
-    received = Buffer.concat(chunks);
+    const received = Buffer.concat(chunks);
     assert.ok(received.subarray(received.indexOf('\r\n\r\n') + 4).equals(page.text()));
     assert.deepEqual([page.waits, page.released, server.active], [1, 1, 0]);
     socket.destroy();
-  });
+  }
 
   test('cut ends the connection of a slow reader', async (t) => {
     const page = new Page(pattern(20 * MIB));

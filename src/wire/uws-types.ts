@@ -32,7 +32,7 @@ export interface UwsRequest {
   getQuery(): string | undefined;
   /** As sent, but lower case once `getMethod` was called: that one lowers the receive buffer itself. */
   getCaseSensitiveMethod(): string;
-  getHeader(lowerCaseName: string): string;
+  getHeader(lowerCaseName: UwsText): string;
 }
 
 export type UwsListenToken = object;

@@ -17,6 +17,10 @@ import type { UwsApp, UwsListenToken, UwsModule, UwsRequest, UwsResponse } from 
  */
 const END_BYTES_MAX = 64 * 1024;
 
+/** Names as bytes: a string would be copied to a new place for every look-up. */
+const ACCEPT = new TextEncoder().encode('accept');
+const ACCEPT_ENCODING = new TextEncoder().encode('accept-encoding');
+
 const PACKAGES = ['uWebSockets.js', '@trufflesuite/uws-js-unofficial', '@btc-vision/uwebsockets.js'] as const;
 
 /** A loaded native module with its name and version. */
@@ -124,6 +128,7 @@ class Ground {
   #token: UwsListenToken | undefined;
   #isClosing = false;
   #idle: (() => void) | undefined;
+  readonly #heads = new Heads();
 
   constructor(uws: UwsModule, site: Site) {
     this.#uws = uws;
@@ -177,8 +182,8 @@ class Ground {
       method: method === 'GET' ? method : method.toUpperCase(),
       path: request.getUrl(),
       query: request.getQuery() ?? '',
-      accept: request.getHeader('accept'),
-      acceptEncoding: request.getHeader('accept-encoding'),
+      accept: request.getHeader(ACCEPT),
+      acceptEncoding: request.getHeader(ACCEPT_ENCODING),
     };
     let answer: WireAnswer | Promise<WireAnswer>;
     try {
@@ -212,15 +217,15 @@ class Ground {
   }
 
   #send(response: UwsResponse, answer: WireAnswer, isHead: boolean): void {
-    response.writeStatus(statusLine(answer.status));
-    for (const header of answer.headers) response.writeHeader(header[0], header[1]);
+    response.writeStatus(this.#heads.bytesFor(answer));
     // Set by hand: the argument of `end` does the same, but `tryEnd` has none. The connection is closed by `close`.
     if (this.#isClosing) response.writeHeader('Connection', 'close');
     const body = answer.body;
     if (isHead) sendHead(response, body);
     else if (typeof body === 'string') this.#sendText(response, body);
-    else if (body.length <= END_BYTES_MAX && body.parts.length === 1) {
-      response.end(body.parts[0]);
+    // Not while closing: what `end` left in uWebSockets' buffer would be lost with the connection.
+    else if (body.length <= END_BYTES_MAX && !this.#isClosing) {
+      response.end(body.parts.length === 1 ? body.parts[0] : gather(body.parts, 0, 0));
       body.release();
     } else this.#sendBody(response, body);
   }
@@ -271,22 +276,48 @@ class Ground {
 }
 
 /**
- * Hands the body from byte `offset` on to the socket until it is full. True when the last byte was taken; the response
- * must not be touched after that.
+ * Hands the body from byte `from` on to the socket until it is full. True when the last byte was taken; the response must
+ * not be touched after that.
  */
-function pump(response: UwsResponse, body: PinnedBody, offset: number): boolean {
+function pump(response: UwsResponse, body: PinnedBody, from: number): boolean {
+  const parts = body.parts;
+  let offset = from;
   let start = 0;
-  for (const part of body.parts) {
+  for (let i = 0; i < parts.length; ) {
+    const part = parts[i] as Uint8Array; // i is below the length.
     const end = start + part.length;
-    if (offset < end) {
-      const result = response.tryEnd(offset === start ? part : part.subarray(offset - start), body.length);
-      if (result[1]) return true;
-      if (!result[0]) return false;
-      offset = end;
+    if (offset >= end) {
+      start = end;
+      i++;
+      continue;
     }
-    start = end;
+    const isAlone = end - offset >= GATHER_PART_BYTES || i + 1 === parts.length;
+    const chunk = isAlone ? part.subarray(offset - start) : gather(parts, i, offset - start);
+    const result = response.tryEnd(chunk, body.length);
+    if (result[1]) return true;
+    if (!result[0]) return false;
+    offset += chunk.length;
   }
   return false;
+}
+
+/** Where small parts are put side by side: one for the process, free again as soon as the kernel has taken its bytes. */
+const SCRATCH = new Uint8Array(END_BYTES_MAX);
+
+/** A part shorter than this goes with its neighbours: a system call and a packet of its own would cost more than the copy. */
+const GATHER_PART_BYTES = 16 * 1024;
+
+/** The parts from `index` on, without the first `skip` bytes of that one, as many as fit in whole. */
+function gather(parts: readonly Uint8Array[], index: number, skip: number): Uint8Array {
+  let length = 0;
+  for (let i = index; i < parts.length; i++) {
+    const part = parts[i] as Uint8Array; // i is below the length.
+    const rest = i === index && skip > 0 ? part.subarray(skip) : part;
+    if (length + rest.length > SCRATCH.length) break;
+    SCRATCH.set(rest, length);
+    length += rest.length;
+  }
+  return SCRATCH.subarray(0, length);
 }
 
 function sendHead(response: UwsResponse, body: string | PinnedBody): void {
@@ -296,15 +327,36 @@ function sendHead(response: UwsResponse, body: string | PinnedBody): void {
   if (!isText) body.release();
 }
 
-const STATUS_LINES = new Map<number, string>();
+/**
+ * Status and headers of an answer as the bytes of one write. `writeStatus` sends its text as it is, so it can carry the
+ * headers behind the status; that is one call into native code instead of one for each header, and bytes go through
+ * without the copy that a string costs there. Kept for as long as the site shares its array of headers between answers.
+ */
+class Heads {
+  readonly #known = new WeakMap<WireAnswer['headers'], Head>();
+  #missed: WireAnswer['headers'] | undefined;
 
-function statusLine(status: number): string {
-  let line = STATUS_LINES.get(status);
-  if (line === undefined) {
-    line = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`;
-    STATUS_LINES.set(status, line);
+  bytesFor(answer: WireAnswer): Uint8Array {
+    const known = this.#known.get(answer.headers);
+    if (known !== undefined && known.status === answer.status) return known.bytes;
+    const bytes = encodeHead(answer);
+    // Only what comes twice in a row is kept: an array of headers made for one answer would only burden the collector.
+    if (this.#missed === answer.headers) this.#known.set(answer.headers, { status: answer.status, bytes });
+    this.#missed = answer.headers;
+    return bytes;
   }
-  return line;
+}
+
+interface Head {
+  readonly status: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Ends without a line break: `writeStatus` adds that one. Node's own text for each status. */
+function encodeHead(answer: WireAnswer): Uint8Array {
+  let text = `${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}`;
+  for (const header of answer.headers) text += `\r\n${header[0]}: ${header[1]}`;
+  return new TextEncoder().encode(text);
 }
 
 const INTERNAL_ERROR: WireAnswer = {
