@@ -13,7 +13,7 @@ export interface Field {
   readonly item: ValueKind;
   /** Allowed values when they are few. */
   readonly choices: readonly string[];
-  /** Undefined when there is none. */
+  /** The schema's, or what a note of the schema (`defaultNote`) says of a default that is worked out later; undefined when there is none. */
   readonly defaultValue: unknown;
   readonly help: string;
   /** What stands for the value in help: `ADDRESS`. */
@@ -161,7 +161,7 @@ function leaf(schema: z.ZodType, path: readonly string[]): Field {
     kind,
     item,
     choices: choicesOf(inner?.definition ?? definition),
-    defaultValue,
+    defaultValue: defaultValue ?? meta['defaultNote'],
     help: text(meta['description'], ''),
     metavar: text(meta['metavar'], text(inner?.meta['metavar'], METAVARS[item])),
     isPath: (meta['isPath'] ?? inner?.meta['isPath']) === true,

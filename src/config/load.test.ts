@@ -103,7 +103,7 @@ test('defaults', async () => {
       intervalSeconds: 15,
       phaseLock: true,
       views: { idleSeconds: 300, filteredMax: 32 },
-      network: { shards: 1 },
+      network: { shards: undefined },
       collectors: undefined,
     },
   );
@@ -111,7 +111,7 @@ test('defaults', async () => {
     enabled: undefined,
     isConfigured: false,
     intervalSeconds: undefined,
-    deadlineSeconds: 10,
+    deadlineSeconds: undefined,
     parts: { cpu: true, meminfo: true, wifi: false },
     maxSeries: 200_000,
     maxBytes: 67_108_864,

@@ -207,8 +207,7 @@ async function layFile(loading: Loading, name: string, place: Place): Promise<vo
   try {
     text = input.readFile(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    problems.push({ place, key: '', text: `cannot read ${name}: ${code}` });
+    problems.push({ place, key: '', text: `cannot read ${name}: ${errorCode(error)}` });
     return;
   }
   problems.push(...(await readFileInto(draft, { name, text, keysAt: (at) => keysAt(schema, at) })));
@@ -251,6 +250,25 @@ function called(input: LoadInput): Called {
   return { persona: personaNamed(input.program ?? ''), command: undefined, argv: input.argv };
 }
 
+/** kingpin's `@file`: a line of the file is an argument, empty lines and lines that begin with # are not. */
+function expandFiles(argv: readonly string[], input: LoadInput, problems: Problem[]): string[] {
+  const end = argv.indexOf('--');
+  return argv.flatMap((argument, index) => {
+    if (!argument.startsWith('@') || (end >= 0 && index > end)) return [argument];
+    try {
+      const lines = input.readFile(resolve(input.cwd, argument.slice(1))).split(/\r?\n/);
+      return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'));
+    } catch (error) {
+      problems.push({ place: { source: 'flag', flag: argument }, key: '', text: `cannot be read: ${errorCode(error)}` });
+      return [];
+    }
+  });
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
 function argumentProblems(given: Arguments, names: readonly string[]): Problem[] {
   return given.problems.map(({ written, text, unknown }) => {
     const near = unknown === undefined ? undefined : nearest(unknown, names);
@@ -284,14 +302,15 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
     // Last, so that the peer's own form of a name counts.
     ...peerRows,
   ];
-  const given = parseArguments(argv, forms, persona?.dialect ?? 'kingpin');
+  const problems: Problem[] = [];
+  const given = parseArguments(persona?.dialect === 'kingpin' ? expandFiles(argv, input, problems) : argv, forms, persona?.dialect ?? 'kingpin');
   const asks = (name: 'help' | 'version') => given.flags.some((flag) => flag.value === true && (flag.name === name || peer.get(flag.name)?.meaning.kind === name));
   if (asks('help')) return { kind: 'help', text: helpText(schema, persona, peerRows), warnings: [] };
   if (asks('version')) return { kind: 'version', text: versionText(input.version, persona), warnings: [] };
 
   const names = [...peer.values()].filter((row) => !row.isHidden).map((row) => row.name);
-  const loading: Loading = { input, schema, byKey, draft: new Draft(), warnings: [], problems: argumentProblems(given, [...names, ...own.keys(), ...GENERAL.map((form) => form.name)]) };
-  loading.problems.push(...wordProblems(given.words, persona));
+  const loading: Loading = { input, schema, byKey, draft: new Draft(), warnings: [], problems };
+  problems.push(...argumentProblems(given, [...names, ...own.keys(), ...GENERAL.map((form) => form.name)]), ...wordProblems(given.words, persona));
   for (const [key, value] of Object.entries(persona?.defaults ?? {})) loading.draft.set(byKey.get(key)?.path ?? [key], value, { source: 'default' });
   const file = configFile(input, given);
   if (file !== undefined) await layFile(loading, file.name, file.place);

@@ -42,10 +42,11 @@ export class UsageError extends Error {
   readonly problems: readonly Problem[];
   readonly text: string;
   constructor(program: string, problems: readonly Problem[]) {
-    const lines = [...new Set(inReadingOrder(problems).map(problemText))];
-    super(lines.join('; '));
+    const lines = [...new Set(inReadingOrder(problems).map(problemText))].map((line) => `${program}: error: ${line}\n`);
+    const text = `${lines.join('')}${program}: try --help\n`;
+    super(text.trimEnd());
     this.name = 'UsageError';
     this.problems = problems;
-    this.text = `${lines.map((line) => `${program}: error: ${line}\n`).join('')}${program}: try --help\n`;
+    this.text = text;
   }
 }

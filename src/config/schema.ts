@@ -68,24 +68,23 @@ const DAEMON = z.strictObject({
       filtered_max: z.int().min(0).prefault(32).describe('filtered pages kept up at the same time'),
     })
     .prefault({}),
-  network: z.strictObject({ shards: z.int().min(1).max(64).prefault(1).describe('threads that talk to databases and other back ends') }).prefault({}),
+  network: z.strictObject({ shards: z.int().min(1).max(64).optional().describe('threads that talk to databases and other back ends; chosen by the number of targets when left out') }).prefault({}),
 });
 
 const INTEGER = z.int().min(1);
 
 function common(definition: CollectorDefinition) {
   const parts = definition.parts.map((part) => {
-    const description = `collect ${part.name} (default: ${part.enabledByDefault ? 'on' : 'off'})`;
-    return [part.name, z.boolean().optional().meta({ description, defaultNote: part.enabledByDefault })] as const;
+    return [part.name, z.boolean().optional().meta({ description: `collect ${part.name}`, defaultNote: part.enabledByDefault })] as const;
   });
   return z.strictObject({
     disable_defaults: z.boolean().prefault(false).describe('only parts that `collectors` names are on'),
     enabled: z
       .boolean()
       .optional()
-      .describe(definition.enabledByDefault ? `switch ${definition.name} (default: on)` : `switch ${definition.name} (default: on when it is configured)`),
+      .meta(definition.enabledByDefault ? { description: 'run it', defaultNote: true } : { description: 'run it; left out, it runs when it has something to collect from' }),
     interval: duration(0.1, '100ms').optional().describe('how often its parts collect, those with a rhythm of their own included'),
-    deadline: duration(0.01, '10ms').prefault('10s').describe('when a run of a part is given up'),
+    deadline: duration(0.01, '10ms').optional().describe('when a run of a part is given up; chosen by the kind of collector and the interval when left out'),
     collectors: z.strictObject(Object.fromEntries(parts)).prefault({}),
     max_series: INTEGER.prefault(200_000).describe('series per target; more are left out and counted'),
     max_bytes: INTEGER.prefault(64 * 1024 * 1024).describe('bytes of page per target; families beyond are left out and counted'),
@@ -100,7 +99,8 @@ export interface CollectorConfig {
   readonly isConfigured: boolean;
   /** Undefined: the part's own, or else the daemon's. */
   readonly intervalSeconds: number | undefined;
-  readonly deadlineSeconds: number;
+  /** Undefined: not said, whoever plans the runs chooses. */
+  readonly deadlineSeconds: number | undefined;
   /** Every part of the definition: whether it is on. */
   readonly parts: Readonly<Record<string, boolean>>;
   readonly maxSeries: number;
@@ -125,7 +125,8 @@ export interface Config {
   readonly intervalSeconds: number;
   readonly phaseLock: boolean;
   readonly views: { readonly idleSeconds: number; readonly filteredMax: number };
-  readonly network: { readonly shards: number };
+  /** Undefined: chosen by the number of targets. */
+  readonly network: { readonly shards: number | undefined };
   /** By definition name. */
   readonly collectors: Readonly<Record<string, CollectorConfig>>;
 }
@@ -179,7 +180,7 @@ export function daemonConfig(raw: z.output<typeof DAEMON>): Omit<Config, 'collec
     intervalSeconds: raw.interval,
     phaseLock: raw.phase_lock,
     views: { idleSeconds: raw.views.idle, filteredMax: raw.views.filtered_max },
-    network: raw.network,
+    network: { shards: raw.network.shards },
   };
 }
 
