@@ -10,6 +10,9 @@ import type { Listening, PinnedBody, Site, WireAnswer, WireRequest, WireServer }
 /** At most this much of a body is handed to a socket before it has drained: the memory a slow reader can hold. */
 const SLICE_BYTES = 64 * 1024;
 
+/** After this much of one body the loop gets a turn, so that other scrapes are answered in between. */
+const TURN_BYTES = 512 * 1024;
+
 /** Prometheus keeps idle connections for 5 minutes; ours last longer, so that it is never the server that hangs up on a scrape. */
 const KEEP_ALIVE_MS = 310_000;
 
@@ -210,8 +213,17 @@ function sendSlices(response: ServerResponse, body: PinnedBody): void {
   let sent = 0;
   let index = 0;
   let start = 0;
+  let turnEnd = TURN_BYTES;
+  const drained = (): void => {
+    if (sent < turnEnd) next();
+    else {
+      turnEnd = sent + TURN_BYTES;
+      setImmediate(next);
+    }
+  };
   const next = (): void => {
-    while (sent < body.length) {
+    // The connection may have ended since; a write to it would be an error event.
+    while (sent < body.length && !response.destroyed) {
       const part = body.parts[index];
       if (part === undefined) break; // Parts shorter than `length`: against the contract.
       const slice = part.subarray(start, start + SLICE_BYTES);
@@ -222,7 +234,7 @@ function sendSlices(response: ServerResponse, body: PinnedBody): void {
       }
       sent += slice.length;
       if (sent < body.length && !response.write(slice)) {
-        response.once('drain', next);
+        response.once('drain', drained);
         return;
       }
       if (sent === body.length) response.end(slice);

@@ -17,6 +17,12 @@ import type { UwsApp, UwsListenToken, UwsModule, UwsRequest, UwsResponse } from 
  */
 const END_BYTES_MAX = 64 * 1024;
 
+/**
+ * The most of one body that is handed over in one turn of the loop. A socket on loopback takes 4 MB at once, which is some
+ * milliseconds in which no other scrape is answered.
+ */
+const TURN_BYTES_MAX = 512 * 1024;
+
 /** Names as bytes: a string would be copied to a new place for every look-up. */
 const ACCEPT = new TextEncoder().encode('accept');
 const ACCEPT_ENCODING = new TextEncoder().encode('accept-encoding');
@@ -244,12 +250,15 @@ class Ground {
     if (body.length === 0) {
       response.end();
       body.release();
-    } else if (pump(response, body, 0)) body.release();
-    else this.#wait(response, body);
+      return;
+    }
+    const pumped = pump(response, body, 0);
+    if (pumped === 'ended') body.release();
+    else this.#wait(response, body, pumped);
   }
 
-  /** The socket is full. What follows runs when it drains; the abort handler also runs on `cut` and on close. */
-  #wait(response: UwsResponse, body: PinnedBody): void {
+  /** The rest of the body goes when the socket drains, or in the next turn. The abort handler also runs on `cut` and on close. */
+  #wait(response: UwsResponse, body: PinnedBody, first: Pumped): void {
     let isOver = false;
     const over = (): void => {
       if (isOver) return;
@@ -257,13 +266,18 @@ class Ground {
       body.release();
       this.#left();
     };
+    const after = (pumped: Pumped): boolean => {
+      if (pumped === 'ended') over();
+      else if (pumped === 'turn') setImmediate(resume);
+      return pumped !== 'full';
+    };
+    const resume = (): void => {
+      if (!isOver) response.cork(() => void after(pump(response, body, response.getWriteOffset())));
+    };
     this.active++;
     response.onAborted(over);
-    response.onWritable((offset) => {
-      const isDone = pump(response, body, offset);
-      if (isDone) over();
-      return isDone;
-    });
+    response.onWritable((offset) => after(pump(response, body, offset)));
+    after(first);
     body.waiting(() => {
       if (!isOver) response.close();
     });
@@ -275,11 +289,11 @@ class Ground {
   }
 }
 
-/**
- * Hands the body from byte `from` on to the socket until it is full. True when the last byte was taken; the response must
- * not be touched after that.
- */
-function pump(response: UwsResponse, body: PinnedBody, from: number): boolean {
+/** How handing over went: the last byte was taken, the socket takes no more, or this turn of the loop has had its share. */
+type Pumped = 'ended' | 'full' | 'turn';
+
+/** Hands the body from byte `from` on to the socket. The response must not be touched once that `ended`. */
+function pump(response: UwsResponse, body: PinnedBody, from: number): Pumped {
   const parts = body.parts;
   let offset = from;
   let start = 0;
@@ -291,14 +305,16 @@ function pump(response: UwsResponse, body: PinnedBody, from: number): boolean {
       i++;
       continue;
     }
+    const share = from + TURN_BYTES_MAX - offset;
+    if (share <= 0) return 'turn';
     const isAlone = end - offset >= GATHER_PART_BYTES || i + 1 === parts.length;
-    const chunk = isAlone ? part.subarray(offset - start) : gather(parts, i, offset - start);
+    const chunk = isAlone ? part.subarray(offset - start, offset - start + share) : gather(parts, i, offset - start);
     const result = response.tryEnd(chunk, body.length);
-    if (result[1]) return true;
-    if (!result[0]) return false;
+    if (result[1]) return 'ended';
+    if (!result[0]) return 'full';
     offset += chunk.length;
   }
-  return false;
+  return 'full';
 }
 
 /** Where small parts are put side by side: one for the process, free again as soon as the kernel has taken its bytes. */
