@@ -31,7 +31,10 @@ export class Columns<Name extends string> {
 }
 
 /** Columns straight from a table of families: its keys name them. */
-export function columnsOf<Table extends Readonly<Record<string, Family>>>(table: Table, left: readonly (keyof Table & string)[] = []): Columns<keyof Table & string> {
+export function columnsOf<Table extends Readonly<Record<string, Family>>>(
+  table: Table,
+  left: readonly (keyof Table & string)[] = [],
+): Columns<keyof Table & string> {
   const columns = new Columns<keyof Table & string>();
   for (const [name, family] of Object.entries(table)) if (!left.includes(name)) columns.add(name, family);
   return columns;

@@ -43,7 +43,7 @@ function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
   const usages = Array.from({ length: Math.max(1, cpus) }, (_, cpu) => columns.to(`usage${cpu}`, NANOSECONDS));
   return [
     ordered('cpuacct', cpus === 0 ? 'cpuacct.usage' : 'cpuacct.usage_percpu', usages),
-    keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }),
+    keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }, true),
     keyed('cpu', 'cpu.stat', {
       nr_periods: [columns.to('periods')],
       nr_throttled: [columns.to('throttledPeriods')],

@@ -33,7 +33,11 @@ export const CPU = {
 
 export const CPU_LOAD = {
   load: perCgroup('container_cpu_load_average_10s', 'gauge', 'Runnable tasks smoothed over 10 seconds, in thousandths; 0 without the load reader.'),
-  loadD: perCgroup('container_cpu_load_d_average_10s', 'gauge', 'Tasks in uninterruptible sleep smoothed over 10 seconds, in thousandths; 0 without the load reader.'),
+  loadD: perCgroup(
+    'container_cpu_load_d_average_10s',
+    'gauge',
+    'Tasks in uninterruptible sleep smoothed over 10 seconds, in thousandths; 0 without the load reader.',
+  ),
   tasks: perCgroup('container_tasks_state', 'gauge', 'Tasks by state; 0 without the load reader.', ['state']),
 } as const;
 

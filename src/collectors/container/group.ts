@@ -109,7 +109,8 @@ export class Group {
       }
       const base = index * width;
       if (gone || bad > 0) {
-        if (!gone) unreadable += 1;
+        if (gone) tree.suspect();
+        else unreadable += 1;
         this.#slots.fill(UNKNOWN, base, base + width);
         continue;
       }

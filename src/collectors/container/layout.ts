@@ -21,7 +21,19 @@ interface CgroupMount {
 }
 
 /** Options of a v1 mount that are not controllers. */
-const FLAGS = new Set(['rw', 'ro', 'xattr', 'noprefix', 'clone_children', 'cpuset_v2_mode', 'seclabel', 'nsdelegate', 'favordynmods', 'memory_recursiveprot', 'memory_localevents']);
+const FLAGS = new Set([
+  'rw',
+  'ro',
+  'xattr',
+  'noprefix',
+  'clone_children',
+  'cpuset_v2_mode',
+  'seclabel',
+  'nsdelegate',
+  'favordynmods',
+  'memory_recursiveprot',
+  'memory_localevents',
+]);
 
 /**
  * The cgroup mounts of a mountinfo text, in its order (proc_pid_mountinfo(5): fields, ` - `, type, source, super options).
@@ -35,7 +47,11 @@ export function cgroupMounts(mountinfo: string): CgroupMount[] {
     const point = line.slice(0, split).split(' ')[4];
     const [type, , options = ''] = line.slice(split + 3).split(' ');
     if (point === undefined || (type !== 'cgroup' && type !== 'cgroup2')) continue;
-    mounts.push({ type, point: unescapeOctal(point), controllers: options.split(',').filter((o) => o !== '' && !FLAGS.has(o) && !o.startsWith('release_agent=')) });
+    mounts.push({
+      type,
+      point: unescapeOctal(point),
+      controllers: options.split(',').filter((o) => o !== '' && !FLAGS.has(o) && !o.startsWith('release_agent=')),
+    });
   }
   return mounts;
 }

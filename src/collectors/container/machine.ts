@@ -71,7 +71,11 @@ function describe({ roots, machineIdFiles, bootIdFiles }: MachineFiles): Machine
   const cpuinfo = text(`${roots.procfs}/cpuinfo`);
   const machineId = first(machineIdFiles.map((path) => roots.rootfs + path));
   return {
-    identity: [first(bootIdFiles.map((path) => (path.startsWith('/proc/') ? roots.procfs + path.slice('/proc'.length) : path))), machineId, systemUuid(roots, machineId)],
+    identity: [
+      first(bootIdFiles.map((path) => (path.startsWith('/proc/') ? roots.procfs + path.slice('/proc'.length) : path))),
+      machineId,
+      systemUuid(roots, machineId),
+    ],
     memory: meminfo.total,
     swap: meminfo.swapTotal,
     cores: logicalCores(roots.sysfs),

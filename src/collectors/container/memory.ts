@@ -21,7 +21,9 @@ export function memoryGroup(unified: boolean, swapUsed: () => number): GroupSpec
     .add('pgfaultBelow', MEMORY.failures, { failure_type: 'pgfault', scope: 'hierarchy' })
     .add('pgmajfault', MEMORY.failures, { failure_type: 'pgmajfault', scope: 'container' })
     .add('pgmajfaultBelow', MEMORY.failures, { failure_type: 'pgmajfault', scope: 'hierarchy' });
-  const [usage, inactive, working, rss, cache, swap] = (['usage', 'totalInactiveFile', 'workingSet', 'rss', 'cache', 'swap'] as const).map((name) => columns.at(name)) as [number, number, number, number, number, number];
+  const [usage, inactive, working, rss, cache, swap] = (['usage', 'totalInactiveFile', 'workingSet', 'rss', 'cache', 'swap'] as const).map((name) =>
+    columns.at(name),
+  ) as [number, number, number, number, number, number];
   return {
     columns: columns.list,
     files: unified ? v2(columns) : v1(columns),

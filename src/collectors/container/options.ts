@@ -10,7 +10,10 @@ export interface OptionRow<Type extends z.ZodType = z.ZodType> {
 
 /** Every option, once: the schema, documents and the persona's flags are made from this table. */
 export const OPTIONS = {
-  percpu: { schema: z.boolean().default(true), help: 'Show CPU time per CPU on v1, as standalone cAdvisor does; otherwise one series with cpu="total", as the kubelet does.' },
+  percpu: {
+    schema: z.boolean().default(true),
+    help: 'Show CPU time per CPU on v1, as standalone cAdvisor does; otherwise one series with cpu="total", as the kubelet does.',
+  },
   machine_id_file: {
     schema: z.string().default('/etc/machine-id,/var/lib/dbus/machine-id'),
     flag: 'machine_id_file',

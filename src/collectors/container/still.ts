@@ -23,7 +23,10 @@ export function oomGroup(unified: boolean): GroupSpec {
   const columns = columnsOf(OOM);
   const key = { oom_kill: [columns.to('events')] };
   // oom_kill_disable is in every oom_control: it makes an older kernel's file one that is understood.
-  return { columns: columns.list, files: [unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] })] };
+  return {
+    columns: columns.list,
+    files: [unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] }, true)],
+  };
 }
 
 /** Pressure stalls: v2 cpu.pressure, memory.pressure, io.pressure; on v1 the peer prints zeros. */
@@ -33,7 +36,11 @@ export function pressureGroup(unified: boolean): GroupSpec {
   return {
     columns: columns.list,
     files: unified
-      ? [pressure('', 'cpu.pressure', totals('cpuWaiting', 'cpuStalled')), pressure('', 'memory.pressure', totals('memoryWaiting', 'memoryStalled')), pressure('', 'io.pressure', totals('ioWaiting', 'ioStalled'))]
+      ? [
+          pressure('', 'cpu.pressure', totals('cpuWaiting', 'cpuStalled')),
+          pressure('', 'memory.pressure', totals('memoryWaiting', 'memoryStalled')),
+          pressure('', 'io.pressure', totals('ioWaiting', 'ioStalled')),
+        ]
       : [],
   };
 }

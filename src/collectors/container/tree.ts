@@ -32,6 +32,12 @@ interface Directory {
   readonly children: ReadonlySet<string>;
 }
 
+/** Where a cgroup was found first: place of the hierarchy, and inode there. */
+interface Home {
+  readonly rank: number;
+  readonly inode: number;
+}
+
 /** One hierarchy as last walked. */
 interface Hierarchy {
   readonly root: string;
@@ -46,6 +52,9 @@ interface Hierarchy {
 /** How long a secondary hierarchy is trusted while the kernel's count of its cgroups stands still. */
 const SECONDARY_WALK_MS = 60_000;
 
+/** A cgroup without children is looked at in one of so many refreshes while the kernel's counts stand still. */
+const LEAF_TURNS = 8;
+
 /** A part that asks again begins a new cycle; one that asks for the first time shares a refresh this young. */
 const SHARED_MS = 500;
 
@@ -55,9 +64,10 @@ const TRACKED = ['memory', 'cpuacct', 'cpu', 'pids', 'blkio', 'cpuset', 'hugetlb
 /**
  * The cgroups of the machine, shared by the parts of a session.
  *
- * A refresh looks at every known directory of the first hierarchy: kernfs counts children in the link count (and stamps
- * mtime on newer kernels), so only a directory that changed is read. The others of a v1 layout are walked when
- * /proc/cgroups shows another number of cgroups, and each minute.
+ * A refresh looks at the known directories of the first hierarchy: kernfs counts children in the link count (and stamps
+ * mtime where it keeps one), so only a directory that changed is read. Directories with children are looked at each time;
+ * those without, four microseconds each, when the kernel's number of cgroups moved, when a cgroup was seen to go, and in
+ * turn. The other hierarchies of a v1 layout are walked when their number of cgroups moved, and each minute.
  */
 export class Tree {
   readonly layout: Layout;
@@ -73,10 +83,15 @@ export class Tree {
   readonly #byId = new Map<string, Cgroup>();
   readonly #free: number[] = [];
   readonly #served = new Set<string>();
-  /** Inode by index: tells a remade cgroup from the one before. */
-  readonly #inodes: number[] = [];
+  /** By index. */
+  readonly #homes: Home[] = [];
+  #unsettled = false;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #named = 0;
+  /** What the kernel said of its number of cgroups: /proc/cgroups, or cgroup.stat of the v2 root. */
+  #census = '';
+  #suspicious = false;
+  #turn = 0;
 
   constructor(layout: Layout, procfs: string, monotonicMs: () => number) {
     this.layout = layout;
@@ -103,17 +118,28 @@ export class Tree {
     this.#served.clear();
     this.#served.add(part);
     this.#refreshedMs = now;
-    let changed = false;
-    const populations = this.#hierarchies.length > 1 ? readPopulations(this.#procfs) : new Map<string, number>();
+    const census = readText(this.layout.kind === 'unified' ? `${this.layout.unified}/cgroup.stat` : `${this.#procfs}/cgroups`);
+    const moved = census === '' || census !== this.#census || this.#suspicious;
+    this.#census = census;
+    this.#suspicious = false;
+    this.#turn = (this.#turn + 1) % LEAF_TURNS;
+    const populations = populationsOf(census);
+    let changed = this.#unsettled;
     for (const [place, hierarchy] of this.#hierarchies.entries()) {
       const population = populations.get(hierarchy.controller) ?? -1;
-      const due = place === 0 || population < 0 || population !== hierarchy.population || now - hierarchy.walkedMs >= SECONDARY_WALK_MS;
+      // The kernel takes a removed cgroup off its count only some time later, so a change in one hierarchy makes all due.
+      const due = place === 0 || changed || population < 0 || population !== hierarchy.population || now - hierarchy.walkedMs >= SECONDARY_WALK_MS;
       if (!due) continue;
       hierarchy.walkedMs = now;
       hierarchy.population = population;
-      changed = walk(hierarchy) || changed;
+      changed = walk(hierarchy, moved || place > 0 ? undefined : this.#turn) || changed;
     }
     if (changed) this.#unite();
+  }
+
+  /** A file of a cgroup turned out to be gone: the next refresh looks at every directory. */
+  suspect(): void {
+    this.#suspicious = true;
   }
 
   /** Tells what a cgroup is called; sheets print the new labels from the next encoding on. */
@@ -148,26 +174,41 @@ export class Tree {
     ];
   }
 
-  /** Makes `cgroups` the union of what the hierarchies hold; same id and same inode is the same cgroup. */
+  /**
+   * Makes `cgroups` the union of what the hierarchies hold. A cgroup is known by its directory in the first hierarchy that
+   * has it: another inode there is another cgroup. One that has lost that directory is being removed and not shown by what
+   * is left of it, unless that is still there at the next refresh.
+   */
   #unite(): void {
-    const inodes = new Map<string, number>();
-    for (const { directories } of this.#hierarchies) {
-      for (const { id, inode } of directories.values()) if (!inodes.has(id)) inodes.set(id, inode);
+    const homes = new Map<string, Home>();
+    for (const [rank, { directories }] of this.#hierarchies.entries()) {
+      for (const { id, inode } of directories.values()) if (!homes.has(id)) homes.set(id, { rank, inode });
     }
+    this.#unsettled = false;
+    const leaving = new Set<string>();
     for (const [id, cgroup] of this.#byId) {
-      if (inodes.get(id) === this.#inodes[cgroup.index]) continue;
+      const before = this.#homes[cgroup.index] as Home;
+      const now = homes.get(id);
+      if (now !== undefined && (now.rank < before.rank || (now.rank === before.rank && now.inode === before.inode))) {
+        this.#homes[cgroup.index] = now;
+        continue;
+      }
+      if (now !== undefined && now.rank > before.rank) {
+        leaving.add(id);
+        this.#unsettled = true;
+      }
       this.#byId.delete(id);
       this.cgroups[cgroup.index] = undefined;
       this.#free.push(cgroup.index);
       if (cgroup.identity !== undefined) this.#named -= 1;
       this.version += 1;
     }
-    for (const [id, inode] of inodes) {
-      if (this.#byId.has(id)) continue;
+    for (const [id, home] of homes) {
+      if (this.#byId.has(id) || leaving.has(id)) continue;
       const index = this.#free.pop() ?? this.cgroups.length;
       const cgroup: Cgroup = { id, index, identity: undefined };
       this.cgroups[index] = cgroup;
-      this.#inodes[index] = inode;
+      this.#homes[index] = home;
       this.#byId.set(id, cgroup);
       this.version += 1;
     }
@@ -175,7 +216,13 @@ export class Tree {
 }
 
 function hierarchiesOf(layout: Layout): Hierarchy[] {
-  const make = (root: string, controller: string): Hierarchy => ({ root, controller, directories: new Map(), walkedMs: Number.NEGATIVE_INFINITY, population: -1 });
+  const make = (root: string, controller: string): Hierarchy => ({
+    root,
+    controller,
+    directories: new Map(),
+    walkedMs: Number.NEGATIVE_INFINITY,
+    population: -1,
+  });
   if (layout.kind === 'unified') return [make(layout.unified, '')];
   const roots = new Map<string, string>();
   for (const controller of TRACKED) {
@@ -185,24 +232,30 @@ function hierarchiesOf(layout: Layout): Hierarchy[] {
   return [...roots].map(([controller, root]) => make(root, controller));
 }
 
-/** `num_cgroups` per controller from /proc/cgroups (`#subsys_name hierarchy num_cgroups enabled`); empty when unreadable. */
-function readPopulations(procfs: string): Map<string, number> {
+/** `num_cgroups` per controller from the text of /proc/cgroups (`#subsys_name hierarchy num_cgroups enabled`). */
+function populationsOf(census: string): Map<string, number> {
   const populations = new Map<string, number>();
-  let text = '';
-  try {
-    text = readFileSync(`${procfs}/cgroups`, 'utf8');
-  } catch {
-    return populations; // Gone in kernels without v1: every hierarchy is walked then.
-  }
-  for (const line of text.split('\n')) {
+  for (const line of census.split('\n')) {
     const [name, , count] = line.split('\t');
     if (name !== undefined && count !== undefined && !name.startsWith('#')) populations.set(name, Number(count));
   }
   return populations;
 }
 
-/** Brings one hierarchy up to date; true when directories may have appeared, gone or been replaced. */
-function walk(hierarchy: Hierarchy): boolean {
+/** '' when it cannot be read (cgroup.stat before Linux 4.14, a copied tree): every directory is looked at then. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Brings one hierarchy up to date; true when directories may have appeared, gone or been replaced.
+ * @param turn which childless directories are looked at; undefined for all of them
+ */
+function walk(hierarchy: Hierarchy, turn: number | undefined): boolean {
   const { directories, root } = hierarchy;
   if (!directories.has('/')) {
     descend(hierarchy, '/', look(root, '/'));
@@ -210,7 +263,10 @@ function walk(hierarchy: Hierarchy): boolean {
     return true;
   }
   const suspects: Directory[] = [];
+  let ordinal = 0;
   for (const directory of directories.values()) {
+    ordinal += 1;
+    if (turn !== undefined && directory.children.size === 0 && ordinal % LEAF_TURNS !== turn) continue;
     const now = look(root, directory.id);
     if (now === undefined || now.ino !== directory.inode || now.nlink !== directory.links || now.mtimeMs !== directory.mtimeMs) suspects.push(directory);
   }
@@ -252,10 +308,12 @@ function forget(hierarchy: Hierarchy, directory: Directory): void {
 /** Names of child cgroups; undefined when the directory went meanwhile, empty when it may not be listed. */
 function childNames(path: string): string[] | undefined {
   try {
-    return readdirSync(path, { withFileTypes: true })
-      // systemd makes a cgroup per mount unit: no container, and many of them (the peer leaves them out as well).
-      .filter((entry) => entry.isDirectory() && !entry.name.endsWith('.mount'))
-      .map((entry) => entry.name);
+    return (
+      readdirSync(path, { withFileTypes: true })
+        // systemd makes a cgroup per mount unit: no container, and many of them (the peer leaves them out as well).
+        .filter((entry) => entry.isDirectory() && !entry.name.endsWith('.mount'))
+        .map((entry) => entry.name)
+    );
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     return code === 'ENOENT' || code === 'ENODEV' ? undefined : [];

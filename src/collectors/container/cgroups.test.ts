@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { after, describe, test } from 'node:test';
+import { Bench, samples } from './harness.ts';
+import { detectLayout } from './layout.ts';
+
+/** Against the kernel itself: v1 cgroups made, filled and removed below a parent of our own. */
+const ROOTS = { procfs: '/proc', sysfs: '/sys', rootfs: '', udevData: '' };
+const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids'];
+const PARENT = `/exporterd-test-${process.pid}`;
+const layout = detectLayout(ROOTS);
+/** The distinct hierarchies, as directories of our parent. */
+const parents = [...new Set(CONTROLLERS.map((controller) => layout.controllers.get(controller)))]
+  .filter((root) => root !== undefined)
+  .map((root) => root + PARENT);
+
+function obstacle(): string | false {
+  if (layout.kind !== 'legacy' && layout.kind !== 'hybrid') return `this machine's cgroups are ${layout.kind}, not v1`;
+  if (CONTROLLERS.some((controller) => !layout.controllers.has(controller))) return `not every one of ${CONTROLLERS.join(', ')} is mounted`;
+  try {
+    for (const path of parents) mkdirSync(path);
+    return false;
+  } catch (error) {
+    return `cgroups may not be made here: ${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+const skip = obstacle();
+const children: ChildProcess[] = [];
+
+function make(id: string): void {
+  for (const parent of parents) mkdirSync(parent + id, { recursive: true });
+}
+
+function unmake(id: string): void {
+  for (const parent of parents) if (existsSync(parent + id)) rmdirSync(parent + id);
+}
+
+/** Starts a process inside the cgroup; resolves once it is there and has printed. */
+async function inhabit(id: string, script: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['-e', `${script};console.log('ready');setInterval(()=>{},1e6)`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  for (const parent of parents) writeFileSync(`${parent}${id}/cgroup.procs`, String(child.pid));
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+function number(controller: string, id: string, file: string): number {
+  return Number(readFileSync(`${layout.controllers.get(controller)}${PARENT}${id}/${file}`, 'utf8'));
+}
+
+/** A cgroup whose last process was just reaped may stay busy for a moment. */
+async function unmakeSoon(id: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return unmake(id);
+    } catch (error) {
+      if (attempt > 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+describe('container: real v1 cgroups', { skip }, () => {
+  after(async () => {
+    for (const child of children) if (child.exitCode === null && child.signalCode === null) await end(child);
+    for (const parent of parents) for (const name of readdirSync(parent, { withFileTypes: true })) if (name.isDirectory()) await unmakeSoon(`/${name.name}`);
+    await unmakeSoon('');
+  });
+
+  test('numbers of a cgroup with a process lie between two readings of its files', async () => {
+    make('/busy');
+    await inhabit('/busy', 'const block=Buffer.alloc(32<<20,1);const until=Date.now()+300;while(Date.now()<until);globalThis.block=block');
+    const id = `${PARENT}/busy`;
+    const bench = new Bench(ROOTS, ['cpu', 'memory', 'process', 'spec']);
+    const cpu = () => number('cpuacct', '/busy', 'cpuacct.usage') / 1e9;
+    const memory = () => number('memory', '/busy', 'memory.usage_in_bytes');
+    for (let round = 0; round < 3; round++) {
+      const [cpuBefore, memoryBefore] = [cpu(), memory()];
+      const found = new Map([
+        ...samples(bench.page('cpu')),
+        ...samples(bench.page('memory')),
+        ...samples(bench.page('process')),
+        ...samples(bench.page('spec')),
+      ]);
+      const [cpuAfter, memoryAfter] = [cpu(), memory()];
+      let used = 0;
+      for (const [series, value] of found) if (series.startsWith('container_cpu_usage_seconds_total{') && series.includes(`id="${id}"`)) used += value;
+      assert.ok(used >= cpuBefore - 1e-6 && used <= cpuAfter + 1e-6, `${cpuBefore} <= ${used} <= ${cpuAfter}`);
+      assert.ok(used > 0.2, 'the process has worked');
+      const usage = found.get(`container_memory_usage_bytes{id="${id}"}`) ?? -1;
+      const slack = 4 << 20; // The process is alive between the readings; per-CPU charges are batched.
+      assert.ok(
+        usage >= Math.min(memoryBefore, memoryAfter) - slack && usage <= Math.max(memoryBefore, memoryAfter) + slack,
+        `${memoryBefore} ${usage} ${memoryAfter}`,
+      );
+      const rss = found.get(`container_memory_rss{id="${id}"}`) ?? 0;
+      assert.ok(rss >= 32 << 20, `anonymous memory ${rss}`);
+      const working = found.get(`container_memory_working_set_bytes{id="${id}"}`);
+      assert.equal(working, Math.max(0, usage - (found.get(`container_memory_total_inactive_file_bytes{id="${id}"}`) ?? 0)));
+      assert.equal(found.get(`container_processes{id="${id}"}`), 1);
+      assert.equal(found.get(`container_threads{id="${id}"}`), number('pids', '/busy', 'pids.current'));
+      assert.equal(found.get(`container_spec_cpu_period{id="${id}"}`), number('cpu', '/busy', 'cpu.cfs_period_us'));
+      assert.equal(found.has(`container_cpu_cfs_periods_total{id="${id}"}`), false, 'no quota, no throttling series');
+    }
+    bench.session.close();
+  });
+
+  test('a quota brings the throttling series, a limit the specification', async () => {
+    make('/limited');
+    writeFileSync(`${layout.controllers.get('cpu')}${PARENT}/limited/cpu.cfs_quota_us`, '20000');
+    writeFileSync(`${layout.controllers.get('memory')}${PARENT}/limited/memory.limit_in_bytes`, String(256 << 20));
+    await inhabit('/limited', 'const until=Date.now()+500;while(Date.now()<until)');
+    const bench = new Bench(ROOTS, ['cpu', 'spec']);
+    const id = `${PARENT}/limited`;
+    const found = new Map([...samples(bench.page('cpu')), ...samples(bench.page('spec'))]);
+    assert.ok((found.get(`container_cpu_cfs_throttled_periods_total{id="${id}"}`) ?? 0) > 0);
+    assert.ok((found.get(`container_cpu_cfs_throttled_seconds_total{id="${id}"}`) ?? 0) > 0.05);
+    assert.equal(found.get(`container_spec_cpu_quota{id="${id}"}`), 20000);
+    assert.equal(found.get(`container_spec_memory_limit_bytes{id="${id}"}`), 256 << 20);
+    bench.session.close();
+  });
+
+  test('a removed cgroup is gone from the very next page although its files were kept open; a remade one counts from zero', async () => {
+    make('/brief');
+    const child = await inhabit('/brief', '');
+    const bench = new Bench(ROOTS, ['memory', 'cpu']);
+    const series = `container_memory_usage_bytes{id="${PARENT}/brief"}`;
+    const spent = `container_cpu_user_seconds_total{id="${PARENT}/brief"}`;
+    assert.ok((samples(bench.page('memory')).get(series) ?? 0) > 0);
+    assert.ok(samples(bench.page('cpu')).has(spent));
+    await end(child);
+    await unmakeSoon('/brief');
+    assert.equal(samples(bench.page('memory')).has(series), false);
+    assert.equal(samples(bench.page('cpu')).has(spent), false);
+    make('/brief');
+    bench.page('memory');
+    unmake('/brief');
+    make('/brief');
+    assert.equal(samples(bench.page('cpu')).get(spent), 0);
+    assert.ok((samples(bench.page('memory')).get(series) ?? -1) >= 0);
+    assert.deepEqual(bench.warnings, []);
+    bench.session.close();
+  });
+
+  test('removed between refresh and read: dropped quietly, the others stay', () => {
+    make('/doomed');
+    const bench = new Bench(ROOTS, ['memory', 'cpu']);
+    bench.page('memory');
+    bench.page('cpu');
+    // The cpu part shares the refresh of the memory part: no time passes.
+    bench.monotonicMs += 1000;
+    bench.run('memory');
+    unmake('/doomed');
+    bench.run('cpu');
+    const found = samples(bench.sheet('cpu').text());
+    assert.equal(found.has(`container_cpu_user_seconds_total{id="${PARENT}/doomed"}`), false);
+    assert.ok(found.has('container_cpu_user_seconds_total{id="/"}'));
+    assert.deepEqual(bench.warnings, []);
+    bench.session.close();
+  });
+
+  test('200 cgroups made and removed leave no descriptor and no series', () => {
+    const parts = ['memory', 'cpu', 'process', 'spec', 'base', 'oom_event'];
+    const bench = new Bench(ROOTS, parts);
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const round = () => {
+      for (const part of parts) bench.page(part);
+      return parts.reduce((sum, part) => sum + bench.sheet(part).known, 0);
+    };
+    const seriesBefore = round();
+    const before = descriptors();
+    for (let i = 0; i < 200; i++) make(`/churn${i}`);
+    assert.ok(round() > seriesBefore + 200 * 30);
+    assert.ok(descriptors() > before + 200);
+    for (let i = 0; i < 200; i++) unmake(`/churn${i}`);
+    assert.equal(round(), seriesBefore);
+    // Other cgroups of the machine may come and go meanwhile: a few files each, not two hundred's worth.
+    assert.ok(Math.abs(descriptors() - before) < 100, `${descriptors()} descriptors, ${before} before`);
+    bench.session.close();
+  });
+});

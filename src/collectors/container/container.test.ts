@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import { readdirSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { CollectError } from '../../collect/contract.ts';
+import { referenceReaders } from '../../readers/reference.ts';
+import definition from './collector.ts';
+import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
+import { Bench, type TestTree, fixture, plant, samples } from './harness.ts';
+import { sharesOfWeight } from './spec.ts';
+
+/** Every part whose numbers do not depend on when the tree was laid out. */
+const STEADY = definition.parts.map(({ name }) => name).filter((name) => name !== 'base');
+
+function withTree(name: string, body: (tree: TestTree) => void): void {
+  const tree = plant(fixture(`${name}.tree`));
+  try {
+    body(tree);
+  } finally {
+    tree.remove();
+  }
+}
+
+function pages(bench: Bench, parts: readonly string[]): string {
+  return parts.map((part) => bench.page(part)).join('');
+}
+
+const MEMORY = 'sys/fs/cgroup/memory';
+const APP = '/system.slice/app.service';
+const usage = (id: string) => `container_memory_usage_bytes{id="${id}"}`;
+
+describe('container: pages of fixture trees', () => {
+  for (const [layout, expected] of [
+    ['v1', 'v1'],
+    ['hybrid', 'v1'],
+    ['v2', 'v2'],
+  ] as const) {
+    for (const readers of ['native or fallback', 'reference'] as const) {
+      test(`${layout}, ${readers} readers`, () => {
+        withTree(layout, (tree) => {
+          const bench = new Bench(tree.roots, STEADY, {}, readers === 'reference' ? referenceReaders() : undefined);
+          const first = pages(bench, STEADY);
+          assert.equal(first, fixture(`${expected}.prom`));
+          assert.equal(pages(bench, STEADY), first, 'a second run prints the same');
+          assert.deepEqual(bench.warnings, []);
+          bench.session.close();
+        });
+      });
+    }
+  }
+
+  test('every family is declared by its part, with the labels it prints', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(
+        tree.roots,
+        definition.parts.map(({ name }) => name),
+      );
+      for (const part of definition.parts) {
+        const page = bench.page(part.name);
+        for (const [, name = '', type = ''] of page.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+          const family = part.families.find((candidate) => candidate.name === name);
+          assert.ok(family, `${part.name} prints ${name}`);
+          assert.equal(family.type, type, name);
+          for (const [, labels = ''] of page.matchAll(new RegExp(`^${name}\\{(.*)\\} `, 'gm'))) {
+            for (const [, label = ''] of labels.matchAll(/(?:^|,)(\w+)="/g)) assert.ok(family.labels.includes(label), `${name} has ${label}`);
+          }
+        }
+      }
+      bench.session.close();
+    });
+  });
+
+  test('creation: the earliest witness, not before boot; last seen: now', () => {
+    withTree('v1', (tree) => {
+      const made = 1_799_990_000;
+      for (const hierarchy of ['cpu', 'cpuacct', 'pids', 'memory']) utimesSync(join(tree.path, `sys/fs/cgroup/${hierarchy}${APP}`), made + 5, made + 5);
+      utimesSync(join(tree.path, `${MEMORY}${APP}`), made, made);
+      utimesSync(join(tree.path, `${MEMORY}/alone`), 1000, 1000);
+      const bench = new Bench(tree.roots, ['base']);
+      const found = samples(bench.page('base'));
+      assert.equal(found.get(`container_creation_time_seconds{id="${APP}"}`), made);
+      assert.equal(found.get(`container_start_time_seconds{id="${APP}"}`), made);
+      // 1,800,000,030.5 less 86,400.25 of uptime, cut to the minute.
+      assert.equal(found.get('container_creation_time_seconds{id="/alone"}'), Math.floor((1_800_000_030.5 - 86_400.25) / 60) * 60);
+      assert.equal(found.get('container_last_seen{id="/"}'), 1_800_000_030);
+      assert.equal(found.get('container_health_state{id="/"}'), -1);
+      assert.equal(found.get('container_scrape_error'), 0);
+      bench.session.close();
+    });
+  });
+
+  test('without percpu the total is one series', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['cpu'], { percpu: false });
+      const found = samples(bench.page('cpu'));
+      assert.equal(found.get(`container_cpu_usage_seconds_total{cpu="total",id="${APP}"}`), 4.07940528);
+      assert.equal(
+        [...found.keys()].some((key) => key.includes('cpu00')),
+        false,
+      );
+      bench.session.close();
+    });
+  });
+});
+
+describe('container: the tree moves', () => {
+  test('cgroups appear, go and come back under the same name, one cycle each', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['memory']);
+      assert.equal(samples(bench.page('memory')).get(usage(APP)), 22224896);
+      tree.write(`${MEMORY}/late/memory.usage_in_bytes`, '77\n');
+      let found = samples(bench.page('memory'));
+      assert.equal(found.get(usage('/late')), 77);
+      rmSync(join(tree.path, `${MEMORY}/late`), { recursive: true });
+      for (const hierarchy of ['memory', 'cpu', 'cpuacct', 'pids']) rmSync(join(tree.path, `sys/fs/cgroup/${hierarchy}${APP}`), { recursive: true });
+      found = samples(bench.page('memory'));
+      assert.equal(found.has(usage('/late')), false);
+      assert.equal(found.has(usage(APP)), false);
+      assert.equal(found.get(usage('/')), 555511808);
+      tree.write(`${MEMORY}/late/memory.usage_in_bytes`, '78\n');
+      assert.equal(samples(bench.page('memory')).get(usage('/late')), 78);
+      bench.session.close();
+    });
+  });
+
+  test('a series that stayed away for long comes back as itself', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['cpu']);
+      const quota = 'sys/fs/cgroup/cpu/system.slice/app.service/cpu.cfs_quota_us';
+      bench.page('cpu');
+      tree.write(quota, '-1\n');
+      for (let run = 0; run < 200; run++) bench.run('cpu');
+      // Slots the sheet has taken back go to these before the old series are asked for again.
+      for (let i = 0; i < 10; i++) tree.write(`sys/fs/cgroup/cpuacct/new${i}/cpuacct.stat`, `user ${i}\nsystem ${i}\n`);
+      bench.page('cpu');
+      tree.write(quota, '20000\n');
+      const found = samples(bench.page('cpu'));
+      assert.equal(found.get(`container_cpu_cfs_periods_total{id="${APP}"}`), 204);
+      for (let i = 0; i < 10; i++) assert.equal(found.get(`container_cpu_user_seconds_total{id="/new${i}"}`), i / 100);
+      bench.session.close();
+    });
+  });
+
+  test('the kubelet variant prints its fixed label set, for the same series', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['memory']);
+      const before = samples(bench.page('memory')).size;
+      const labels = (variant: string) => bench.sheet('memory').text({ name: variant, labels: [] });
+      assert.match(labels('kubelet'), /^container_memory_rss\{container="",id="\/alone",image="",name="",namespace="",pod=""\} 0$/m);
+      assert.equal(samples(labels('kubelet')).size, before);
+      bench.session.close();
+    });
+  });
+});
+
+describe('container: files that are not as they should be', () => {
+  const cases: readonly { readonly name: string; readonly content: string; readonly expected: number | undefined; readonly file?: string }[] = [
+    { name: 'empty', content: '', expected: undefined },
+    { name: 'garbage', content: '\u0000\u0001nonsense 12 34\nxx\n', expected: undefined },
+    { name: 'a word for a number', content: 'lots\n', expected: undefined },
+    { name: 'empty statistics', content: '', file: 'memory.stat', expected: undefined },
+    { name: 'statistics of something else', content: 'foo 1\nbar 2\n', file: 'memory.stat', expected: undefined },
+    { name: 'statistics cut in the middle of a key', content: 'cache 0\ntotal_cache 5\ntotal_inac', file: 'memory.stat', expected: 22224896 },
+  ];
+  for (const { name, content, expected, file = 'memory.usage_in_bytes' } of cases) {
+    test(`${name}: the cgroup is left out, the others stay, and it comes back`, () => {
+      withTree('v1', (tree) => {
+        const bench = new Bench(tree.roots, ['memory']);
+        const path = `${MEMORY}${APP}/${file}`;
+        bench.page('memory');
+        tree.write(path, content);
+        const found = samples(bench.page('memory'));
+        assert.equal(found.get(usage(APP)), expected);
+        assert.equal(found.get(usage('/')), 555511808);
+        if (expected === undefined) assert.match(bench.warnings.join(), new RegExp(`^${APP}: ${file.replaceAll('.', '\\.')}: cannot be read`));
+        else assert.equal(found.get(`container_memory_working_set_bytes{id="${APP}"}`), expected, 'without the key nothing is taken off');
+        tree.write(`${MEMORY}${APP}/memory.usage_in_bytes`, '5\n');
+        tree.write(`${MEMORY}${APP}/memory.stat`, 'total_inactive_file 9\n');
+        const after = samples(bench.page('memory'));
+        assert.equal(after.get(usage(APP)), 5);
+        assert.equal(after.get(`container_memory_working_set_bytes{id="${APP}"}`), 0, 'clamped');
+        bench.session.close();
+      });
+    });
+  }
+
+  test('a file that is there and cannot be read (EISDIR stands for EACCES, which root never meets)', () => {
+    withTree('v1', (tree) => {
+      rmSync(join(tree.path, `${MEMORY}${APP}/memory.stat`));
+      tree.write(`${MEMORY}${APP}/memory.stat/x`, '');
+      const bench = new Bench(tree.roots, ['memory']);
+      const found = samples(bench.page('memory'));
+      assert.equal(found.has(usage(APP)), false);
+      assert.equal(found.get(usage('/')), 555511808);
+      assert.match(bench.warnings.join(), /memory\.stat: cannot be read/);
+      bench.session.close();
+    });
+  });
+
+  test('a file that only one cgroup lacks counts as zero, as with the peer', () => {
+    withTree('v1', (tree) => {
+      rmSync(join(tree.path, `${MEMORY}${APP}/memory.failcnt`));
+      const bench = new Bench(tree.roots, ['memory']);
+      assert.equal(samples(bench.page('memory')).get(`container_memory_failcnt{id="${APP}"}`), 0);
+      bench.session.close();
+    });
+  });
+
+  test('nothing readable at all is a failure with a place; no hierarchy is absence', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['memory', 'cpu']);
+      bench.page('memory');
+      rmSync(join(tree.path, 'sys'), { recursive: true });
+      assert.throws(
+        () => bench.page('memory'),
+        (error) => error instanceof CollectError && error.code === 'read' && error.place.endsWith('/fs/cgroup/memory'),
+      );
+      const none = new Bench(tree.roots, ['memory']);
+      assert.deepEqual(none.run('memory'), { kind: 'absent', why: 'no cgroup hierarchy is mounted' });
+      bench.session.close();
+      none.session.close();
+    });
+  });
+
+  test('no MemTotal is a failure of machine, named', () => {
+    withTree('v1', (tree) => {
+      tree.write('proc/meminfo', 'MemFree: 3 kB\n');
+      const bench = new Bench(tree.roots, ['machine']);
+      assert.throws(
+        () => bench.page('machine'),
+        (error) => error instanceof CollectError && error.code === 'parse' && error.message.includes('expected a line MemTotal'),
+      );
+      bench.session.close();
+    });
+  });
+});
+
+describe('container: descriptors', () => {
+  test('the budget is three quarters of the soft limit', () => {
+    const limits = (soft: string) =>
+      `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${soft}                 4096                 files     \n`;
+    assert.equal(descriptorLimit(limits('1024')), 768);
+    assert.equal(descriptorLimit(limits('unlimited')), 500_000);
+    assert.equal(descriptorLimit(''), 768);
+    const budget = new DescriptorBudget(1);
+    assert.deepEqual([budget.take(), budget.take()], [true, false]);
+    budget.give();
+    assert.equal(budget.take(), true);
+  });
+
+  test('a closed session has none', () => {
+    withTree('v1', (tree) => {
+      const before = readdirSync('/proc/self/fd').length;
+      const bench = new Bench(tree.roots, STEADY);
+      pages(bench, STEADY);
+      assert.ok(readdirSync('/proc/self/fd').length > before);
+      bench.session.close();
+      assert.equal(readdirSync('/proc/self/fd').length, before);
+    });
+  });
+});
+
+test('shares of a v2 weight', () => {
+  for (const [weight, shares] of [
+    [1, 2],
+    [39, 998],
+    [100, 2597],
+    [10000, 262144],
+    [0, 0],
+  ] as const)
+    assert.equal(sharesOfWeight(weight), shares, `${weight}`);
+});
