@@ -82,14 +82,18 @@ test('a train is locked by its fourth arrival and its fifth is foretold', () => 
 });
 
 test('predictions stay near the train, idle and with arrivals up to 160 ms late', () => {
-  for (const [name, jitter, bound] of [['idle', idle, 2], ['loaded', loaded, 8]] as const) {
+  for (const [name, jitter, bound] of [
+    ['idle', idle, 2],
+    ['loaded', loaded, 8],
+  ] as const) {
     const random = seeded(1);
     const yard = new TrainYard();
     const out = new Float64Array(TRAINS);
     const deviations: number[] = [];
     for (let tick = 0; tick < 3000; tick++) {
       yard.arrive(tick * 5000 + jitter(random), WALL + tick * 5000);
-      if (yard.predict(tick * 5000 + 2500, out) === 1 && tick > 20) deviations.push(Math.abs(Math.max(...[...out].filter((at) => !Number.isNaN(at))) - (tick + 1) * 5000));
+      if (yard.predict(tick * 5000 + 2500, out) === 1 && tick > 20)
+        deviations.push(Math.abs(Math.max(...[...out].filter((at) => !Number.isNaN(at))) - (tick + 1) * 5000));
     }
     deviations.sort((a, b) => a - b);
     assert.ok(deviations.length > 2900, `${name}: locked ${deviations.length} of 2980`);
@@ -100,7 +104,12 @@ test('predictions stay near the train, idle and with arrivals up to 160 ms late'
 
 test('two scrapers of one period are two trains, each counted alone', () => {
   const random = seeded(2);
-  for (const [apart, period] of [[100, 15_000], [400, 1000], [4321, 15_000], [7500, 15_000]] as const) {
+  for (const [apart, period] of [
+    [100, 15_000],
+    [400, 1000],
+    [4321, 15_000],
+    [7500, 15_000],
+  ] as const) {
     const yard = new TrainYard();
     const { given } = play(yard, [...train(0, period, 0, 0, 200 * period, idle, random), ...train(1, period, apart, 0, 200 * period, idle, random)]);
     if (apart !== 7500) assert.deepEqual(periods(yard).map(Math.round), [period, period], `${apart} ms apart`);
@@ -120,7 +129,9 @@ test('two scrapers of the same phase are one train with two arrivals', () => {
 
 test('eight trains are learned, a ninth is not', () => {
   const random = seeded(4);
-  const list = [1000, 5000, 5000, 10_000, 15_000, 15_000, 30_000, 60_000].map((period, i) => train(i, period, (i * 0.618 * period) % period, 0, 3.6e6, idle, random));
+  const list = [1000, 5000, 5000, 10_000, 15_000, 15_000, 30_000, 60_000].map((period, i) =>
+    train(i, period, (i * 0.618 * period) % period, 0, 3.6e6, idle, random),
+  );
   const yard = new TrainYard();
   const { given, most } = play(yard, [...list.flat(), ...train(8, 20_000, 777, 1.8e6, 3.6e6, idle, random)]);
   assert.equal(most, TRAINS);

@@ -75,7 +75,15 @@ interface Happening {
   readonly act: () => void;
 }
 
-function simulate(machine: Machine, jobs: readonly SimulatedJob[], viewCount: number, visits: readonly Visit[], until: number, seed: number, pause?: { from: number; to: number }): Outcome {
+function simulate(
+  machine: Machine,
+  jobs: readonly SimulatedJob[],
+  viewCount: number,
+  visits: readonly Visit[],
+  until: number,
+  seed: number,
+  pause?: { from: number; to: number },
+): Outcome {
   const random = seeded(seed);
   const timetable = new Timetable(0);
   for (const [id, terms] of jobs.entries()) timetable.addJob(id, terms, 0);
@@ -279,14 +287,26 @@ test('one run serves arrivals within 50 ms of each other, and no two runs are cl
   assert.ok(Math.abs((starts.get(0) as number[]).filter((at) => at > 100_000).length - 100) <= 1);
   const apart = [...scraper(0, 1000, 0, 600_000, IDLE, 9), ...scraper(1, 1000, 300, 600_000, IDLE, 10), ...scraper(1, 1000, 600, 600_000, IDLE, 11)];
   const close = simulate(IDLE, [...host(2, [0, 1]), ...host(1, [0, 1], { floorMs: 400 }), ...network('redis/a', 1, [0, 1])], 2, apart, 600_000, 8);
-  for (const [id, floor] of [[0, 50], [2, 400], [3, 1000]] as const) assert.ok(gaps(close.starts.get(id)).every((gap) => gap >= floor - 0.01), `job ${id}`);
+  for (const [id, floor] of [
+    [0, 50],
+    [2, 400],
+    [3, 1000],
+  ] as const)
+    assert.ok(
+      gaps(close.starts.get(id)).every((gap) => gap >= floor - 0.01),
+      `job ${id}`,
+    );
   assert.ok((close.starts.get(0) as number[]).length > 1600, 'three trains a second, three runs');
 });
 
 test('the floor of a host job is 20 times its CPU time', () => {
   const heavy: Machine = { ...IDLE, run: { ...IDLE.run, host: () => 100 } };
   const { starts } = simulate(heavy, host(1, [0]), 1, scraper(0, 1000, 0, 300_000, IDLE, 12), 300_000, 9);
-  assert.ok(gaps(starts.get(0)).slice(2).every((gap) => gap >= 1600 - 0.01));
+  assert.ok(
+    gaps(starts.get(0))
+      .slice(2)
+      .every((gap) => gap >= 1600 - 0.01),
+  );
 });
 
 test('after a pause of an hour exactly one run follows, and then the rhythm', () => {
@@ -318,8 +338,16 @@ test('a failing target is tried less often, but at least once an interval, and i
       timetable.jobStarted(0, now);
       timetable.jobEnded(0, now + 2, 2, 0, 'down');
     }
-    assert.ok(gaps(starts).every((gap) => gap <= 15_010), `period ${period}: ${Math.max(...gaps(starts))}`);
-    assert.ok(gaps(starts).slice(8).every((gap) => gap >= 8000), `period ${period}: ${Math.min(...gaps(starts).slice(8))}`);
+    assert.ok(
+      gaps(starts).every((gap) => gap <= 15_010),
+      `period ${period}: ${Math.max(...gaps(starts))}`,
+    );
+    assert.ok(
+      gaps(starts)
+        .slice(8)
+        .every((gap) => gap >= 8000),
+      `period ${period}: ${Math.min(...gaps(starts).slice(8))}`,
+    );
   }
 });
 

@@ -183,7 +183,7 @@ function fraction(name: string): number {
 }
 
 function orZero(value: number): number {
-  return value === value ? value : 0;
+  return Number.isNaN(value) ? 0 : value;
 }
 
 function floorOf(job: Job): number {
@@ -263,7 +263,12 @@ export class Timetable {
     if (job === undefined) return;
     this.#jobs.delete(id);
     this.#order.splice(this.#order.indexOf(job), 1);
-    for (const view of this.#views) if (view.jobs.includes(job)) this.setViewJobs(view, view.jobs.filter((other) => other !== job).map((other) => other.id));
+    for (const view of this.#views)
+      if (view.jobs.includes(job))
+        this.setViewJobs(
+          view,
+          view.jobs.filter((other) => other !== job).map((other) => other.id),
+        );
     job.lane.jobs -= 1;
     if (job.lane.jobs === 0) this.#lanes.delete(job.lane.name);
   }
@@ -285,7 +290,7 @@ export class Timetable {
   /** Unknown ids are left out. What is known of the view's trains and lanes stays. */
   setViewJobs(view: ViewTimes, ids: readonly number[]): void {
     for (const job of view.jobs) {
-      job.feeds = job.feeds.filter((feed) => feed.view !== view);
+      job.feeds = job.feeds.filter((feed) => feed.Number.isNaN(view));
       job.isDirty = true;
     }
     view.jobs = [];
@@ -295,7 +300,16 @@ export class Timetable {
       if (job === undefined) continue;
       let feed = view.feeds.find((one) => one.lane === job.lane);
       if (feed === undefined) {
-        feed = old.find((one) => one.lane === job.lane) ?? { view, lane: job.lane, times: new RunTimes(), from: Number.NaN, left: 0, lastEnd: 0, isWhole: false, marginMs: 0 };
+        feed = old.find((one) => one.lane === job.lane) ?? {
+          view,
+          lane: job.lane,
+          times: new RunTimes(),
+          from: Number.NaN,
+          left: 0,
+          lastEnd: 0,
+          isWhole: false,
+          marginMs: 0,
+        };
         feed.from = Number.NaN;
         view.feeds.push(feed);
       }
@@ -358,7 +372,7 @@ export class Timetable {
       ready = Math.max(ready, nowMs + reach(job, feed));
       this.#enterBatch(feed, planned, nowMs);
     }
-    const goal = job.goalMs === job.goalMs ? job.goalMs : ready;
+    const goal = Number.isNaN(job.goalMs) ? ready : job.goalMs;
     job.servedMs = Math.max(job.servedMs, Math.max(goal, ready) + SHARED_MS);
     job.isDirty = true;
   }
@@ -412,7 +426,7 @@ export class Timetable {
       const startAt = job.lane.startAt;
       if (startAt === Number.POSITIVE_INFINITY || job.isRunning || job.dueMs > nowMs + TOGETHER_MS) continue;
       if (job.dueMs > nowMs && earliestStart(job) > nowMs) continue;
-      if (job.waitsSinceMs === job.waitsSinceMs && job.dueMs > nowMs) continue;
+      if (!Number.isNaN(job.waitsSinceMs) && job.dueMs > nowMs) continue;
       job.plannedMs = startAt;
       out.push(job.id);
     }
@@ -461,7 +475,7 @@ export class Timetable {
   }
 
   #leaveBatch(feed: Feed, endedMs: number, isGood: boolean): void {
-    if (feed.from !== feed.from) return;
+    if (Number.isNaN(feed.from)) return;
     feed.left -= 1;
     feed.lastEnd = Math.max(feed.lastEnd, endedMs);
     if (!isGood) feed.isWhole = false;
@@ -481,7 +495,7 @@ export class Timetable {
     const earliest = earliestStart(job);
     job.dueMs = Number.POSITIVE_INFINITY;
     if (!job.terms.intervalIsSet) for (const feed of job.feeds) this.#planForTrains(job, feed, earliest);
-    if (job.goalMs !== job.goalMs) job.dueMs = this.#plain(job, earliest);
+    if (Number.isNaN(job.goalMs)) job.dueMs = this.#plain(job, earliest);
     else if (isDown(job) && job.dueMs > job.startMs + job.terms.intervalMs) {
       job.dueMs = Math.max(earliest, job.startMs + job.terms.intervalMs);
       job.goalMs = Number.NaN;
@@ -496,7 +510,7 @@ export class Timetable {
     view.yard.predict(Math.max(job.servedMs, earliest + length), this.#next);
     for (let train = 0; train < TRAINS; train++) {
       const arrival = this.#next[train] as number;
-      if (arrival !== arrival) continue;
+      if (Number.isNaN(arrival)) continue;
       this.#meet(view, train);
       const start = Math.max(earliest, arrival - length - (view.margins[train] as number) - feed.marginMs);
       if (start >= job.dueMs) continue;
@@ -521,7 +535,7 @@ export class Timetable {
     }
     for (const job of this.#order) {
       const { lane } = job;
-      if (job.goalMs !== job.goalMs) continue;
+      if (Number.isNaN(job.goalMs)) continue;
       if (job.dueMs < lane.trainStart) {
         lane.trainStart = job.dueMs;
         lane.trainGoal = job.goalMs;
@@ -537,9 +551,9 @@ export class Timetable {
   /** A run of the plain interval just before, or with, a batch that a scraper waits for would make that one late. */
   #givesWay(job: Job, nowMs: number): boolean {
     const { lane } = job;
-    if (!lane.isHost || job.goalMs === job.goalMs || job.startMs === Number.NEGATIVE_INFINITY) return false;
+    if (!lane.isHost || !Number.isNaN(job.goalMs) || job.startMs === Number.NEGATIVE_INFINITY) return false;
     if (lane.trainStart > nowMs + orZero(job.times.p99) + FIRST_MARGIN_MS) return false;
-    if (job.waitsSinceMs !== job.waitsSinceMs) job.waitsSinceMs = nowMs;
+    if (Number.isNaN(job.waitsSinceMs)) job.waitsSinceMs = nowMs;
     return nowMs - job.waitsSinceMs <= LONGEST_GIVE_WAY_MS;
   }
 }
