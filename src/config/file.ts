@@ -6,6 +6,8 @@ import type { Place, Problem } from './problems.ts';
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 64;
 
+type FilePlace = Extract<Place, { source: 'file' }>;
+
 export interface FileInput {
   /** As the user wrote it; problems repeat it. */
   readonly name: string;
@@ -25,10 +27,10 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
   // Keys given twice are found here, so that the text can name both places.
   const document = parseDocument(input.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const problems: Problem[] = [];
-  const leaves = new Map<string, Place>();
+  const leaves = new Map<string, FilePlace>();
   let nodes = 0;
 
-  function at(offset: number | undefined): Place & { source: 'file' } {
+  function at(offset: number | undefined): FilePlace {
     const { line, col } = offset === undefined ? { line: 1, col: 1 } : lines.linePos(offset);
     return { source: 'file', file: input.name, line: Math.max(1, line), column: Math.max(1, col) };
   }
@@ -45,8 +47,8 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
   }
 
   /** The pairs of a mapping with their keys as text; a key that comes twice is a problem and counts once. */
-  function* entries(pairs: readonly Pair[], path: readonly Step[]): Generator<[key: string, value: unknown, place: Place]> {
-    const seen = new Map<string, Place & { source: 'file' }>();
+  function* entries(pairs: readonly Pair[], path: readonly Step[]): Generator<[key: string, value: unknown, place: FilePlace]> {
+    const seen = new Map<string, FilePlace>();
     for (const pair of pairs) {
       const keyNode = pair.key as Node | null;
       const place = at(keyNode?.range?.[0]);
@@ -91,17 +93,24 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
     return isScalar(node) ? node.value : undefined;
   }
 
-  function assign(path: readonly string[], node: unknown, place: Place): void {
+  function assign(path: readonly string[], node: unknown, place: FilePlace): void {
     const known = input.keysAt(path);
     if (known !== undefined && isMap(node)) {
       draft.ensure(path, place);
-      return visit(node.items, path);
-    }
-    // `postgres:` without anything behind it is an empty block, not a wrong value.
-    if (known !== undefined && (node === null || (isScalar(node) && node.value === null))) return draft.ensure(path, place);
+      visit(node.items, path);
+    } else if (known !== undefined && (node === null || (isScalar(node) && node.value === null))) {
+      // `postgres:` without anything behind it is an empty block, not a wrong value.
+      draft.ensure(path, place);
+    } else assignValue(path, node, place);
+  }
+
+  function assignValue(path: readonly string[], node: unknown, place: FilePlace): void {
     const key = path.join('\u0000');
     const first = leaves.get(key);
-    if (first !== undefined) return complain(place, path, `given twice, first in line ${first.source === 'file' ? first.line : 0}`);
+    if (first !== undefined) {
+      complain(place, path, `given twice, first in line ${first.line}`);
+      return;
+    }
     leaves.set(key, place);
     // Set first, since it forgets the places below, which `plain` then notes.
     draft.set(path, undefined, place);

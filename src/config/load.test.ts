@@ -43,7 +43,9 @@ const POSTGRES = definition(
   'postgres',
   { stat_database: true },
   z.strictObject({
-    targets: z.array(z.strictObject({ name: z.string(), port: z.int().default(5432), password: z.string().optional(), password_file: z.string().optional() })).default([]),
+    targets: z
+      .array(z.strictObject({ name: z.string(), port: z.int().default(5432), password: z.string().optional(), password_file: z.string().optional() }))
+      .default([]),
   }),
 );
 
@@ -75,6 +77,12 @@ async function configured(given: Given): Promise<Configured> {
   return loaded;
 }
 
+function nodeOptions({ config }: Configured): Readonly<Record<string, unknown>> {
+  const options = config.collectors['node']?.options;
+  assert.ok(typeof options === 'object' && options !== null);
+  return options as Readonly<Record<string, unknown>>;
+}
+
 /** The lines of the error, without the program's name and the last hint. */
 async function refused(given: Given): Promise<string[]> {
   try {
@@ -103,6 +111,7 @@ test('defaults', async () => {
       intervalSeconds: 15,
       phaseLock: true,
       views: { idleSeconds: 300, filteredMax: 32 },
+      readers: 'auto',
       network: { shards: undefined },
       collectors: undefined,
     },
@@ -144,6 +153,8 @@ test('every way to write a value', async () => {
     [{ file: 'roles: [node]' }, (l) => l.config.roles, ['node']],
     [{ argv: ['--no-phase-lock'] }, (l) => l.config.phaseLock, false],
     [{ env: { EXPORTERD_PHASE_LOCK: 'false' } }, (l) => l.config.phaseLock, false],
+    [{ env: { EXPORTERD_PHASE_LOCK: '', EXPORTERD_ROLES: '' } }, (l) => [l.config.phaseLock, l.config.roles], [true, []]],
+    [{ env: { EXPORTERD_READERS: 'reference' } }, (l) => l.config.readers, 'reference'],
     [{ argv: ['--interval=1m30s'] }, (l) => l.config.intervalSeconds, 90],
     [{ argv: ['--path.udev.data=/u/'] }, (l) => l.config.path.udevData, '/u'],
     [{ argv: ['--path.procfs=fix/proc'] }, (l) => l.config.path.procfs, '/work/fix/proc'],
@@ -151,10 +162,14 @@ test('every way to write a value', async () => {
     [{ file: 'path: {procfs: fix/proc, rootfs: ..}' }, (l) => [l.config.path.procfs, l.config.path.rootfs], ['/work/conf/fix/proc', '/work']],
     [{ argv: ['--no-node.collectors.cpu', '--node.collectors.wifi'] }, (l) => l.config.collectors['node']?.parts, { cpu: false, meminfo: true, wifi: true }],
     [{ env: { EXPORTERD_NODE_COLLECTORS_CPU: '0' } }, (l) => l.config.collectors['node']?.parts['cpu'], false],
-    [{ file: 'node: {disable_defaults: true, collectors: {wifi: true}}' }, (l) => l.config.collectors['node']?.parts, { cpu: false, meminfo: false, wifi: true }],
-    [{ argv: ['--node.filesystem.stat-workers=9'] }, (l) => (l.config.collectors['node']?.options as { filesystem: unknown }).filesystem, { stat_workers: 9 }],
-    [{ file: 'node:\n  textfile: {directory: [a, /b]}' }, (l) => (l.config.collectors['node']?.options as { textfile: unknown }).textfile, { directory: ['/work/conf/a', '/b'] }],
-    [{ file: 'node: {labels: {a.b: c}}' }, (l) => (l.config.collectors['node']?.options as { labels: unknown }).labels, { 'a.b': 'c' }],
+    [
+      { file: 'node: {disable_defaults: true, collectors: {wifi: true}}' },
+      (l) => l.config.collectors['node']?.parts,
+      { cpu: false, meminfo: false, wifi: true },
+    ],
+    [{ argv: ['--node.filesystem.stat-workers=9'] }, (l) => nodeOptions(l)['filesystem'], { stat_workers: 9 }],
+    [{ file: 'node:\n  textfile: {directory: [a, /b]}' }, (l) => nodeOptions(l)['textfile'], { directory: ['/work/conf/a', '/b'] }],
+    [{ file: 'node: {labels: {a.b: c}}' }, (l) => nodeOptions(l)['labels'], { 'a.b': 'c' }],
     [{ env: { EXPORTERD_POSTGRES_TARGETS: '[{"name":"a"}]' } }, (l) => l.config.collectors['postgres']?.options, { targets: [{ name: 'a', port: 5432 }] }],
     [
       { file: 'postgres:\n  targets:\n    - {name: a, password_file: pw}\n' },
@@ -195,7 +210,10 @@ test('what is refused, and how it is said', async () => {
     [{ file: 'web.listn_address: ":1"\n' }, ['conf/x.yaml:1:1: web.listn_address: unknown key; did you mean web.listen_address?']],
     [{ file: 'nod:\n  interval: 5s\n' }, ['conf/x.yaml:1:1: nod: unknown key; did you mean node?']],
     [{ file: 'node:\n  collectors:\n    cpux: true\n' }, ['conf/x.yaml:3:5: node.collectors.cpux: unknown key; did you mean node.collectors.cpu?']],
-    [{ file: 'node: {filesystem: {stat_worker: 1}}' }, ['conf/x.yaml:1:21: node.filesystem.stat_worker: unknown key; did you mean node.filesystem.stat_workers?']],
+    [
+      { file: 'node: {filesystem: {stat_worker: 1}}' },
+      ['conf/x.yaml:1:21: node.filesystem.stat_worker: unknown key; did you mean node.filesystem.stat_workers?'],
+    ],
     [
       { file: 'postgres:\n  targets:\n    - name: a\n      prt: 1\n' },
       ['conf/x.yaml:4:7: postgres.targets.0.prt: unknown key; did you mean postgres.targets.0.port?'],
@@ -212,7 +230,10 @@ test('what is refused, and how it is said', async () => {
     [{ file: 'interval: 15' }, ['conf/x.yaml:1:1: interval: expected a duration such as 15s, 1m30s or 500ms, got 15']],
     [{ file: 'interval:' }, ['conf/x.yaml:1:1: interval: expected a duration such as 15s, 1m30s or 500ms, got nothing']],
     [{ file: 'interval: 1ms' }, ['conf/x.yaml:1:1: interval: expected at least 100ms, got "1ms"']],
-    [{ file: 'web:\n  listen_address:\n    - ":1"\n    - ":99999"\n' }, ['conf/x.yaml:4:7: web.listen_address.1: expected host:port, such as :9100, 127.0.0.1:0 or [::1]:9100, got ":99999"']],
+    [
+      { file: 'web:\n  listen_address:\n    - ":1"\n    - ":99999"\n' },
+      ['conf/x.yaml:4:7: web.listen_address.1: expected host:port, such as :9100, 127.0.0.1:0 or [::1]:9100, got ":99999"'],
+    ],
     [{ file: 'web: {telemetry_path: metrics}' }, ['conf/x.yaml:1:7: web.telemetry_path: expected a path that begins with /, got "metrics"']],
     [{ file: 'log: {level: warning}' }, ['conf/x.yaml:1:7: log.level: expected one of debug, info, warn, error, got "warning"']],
     [{ file: 'log: {level: infos}' }, ['conf/x.yaml:1:7: log.level: expected one of debug, info, warn, error, got "infos"; did you mean info?']],
@@ -222,7 +243,13 @@ test('what is refused, and how it is said', async () => {
     [{ file: 'postgres:\n  targets: [{name: a, name: b}]\n' }, ['conf/x.yaml:2:23: postgres.targets.0.name: given twice, first in line 2']],
     [{ file: 'a: [1' }, ['conf/x.yaml:1:6: not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]']],
     [{ file: '- a' }, ['conf/x.yaml:1:1: expected keys at the top of the file, such as `web:`']],
-    [{ file: 'roles: &a [*a]' }, ['conf/x.yaml:1:12: roles.0.0.0: the configuration is too large or refers to itself', 'conf/x.yaml:1:12: roles.0: expected one of node, container, postgres, redis, mongodb, elasticsearch, kafka, nginx, kubernetes, exporterd, got a list']],
+    [
+      { file: 'roles: &a [*a]' },
+      [
+        'conf/x.yaml:1:12: roles.0.0.0: the configuration is too large or refers to itself',
+        'conf/x.yaml:1:12: roles.0: expected one of node, container, postgres, redis, mongodb, elasticsearch, kafka, nginx, kubernetes, exporterd, got a list',
+      ],
+    ],
     [{ argv: ['--config=none.yaml'] }, ['--config: cannot read none.yaml: ENOENT']],
     [{ env: { EXPORTERD_CONFIG: 'none.yaml' } }, ['EXPORTERD_CONFIG: cannot read none.yaml: ENOENT']],
     [{ env: { EXPORTERD_WEB_LISTN_ADDRESS: 'x' } }, ['EXPORTERD_WEB_LISTN_ADDRESS: unknown variable; did you mean EXPORTERD_WEB_LISTEN_ADDRESS?']],
@@ -233,10 +260,20 @@ test('what is refused, and how it is said', async () => {
     [{ argv: ['--max-requests=1'] }, ['--max-requests: unknown flag; did you mean --web.max-requests?']],
     [{ argv: ['--interval=1s', '--interval=2s'] }, ['--interval: may be given only once']],
     [{ argv: ['--phase-lock', '--no-phase-lock'] }, ['--no-phase-lock: may be given only once, and contradicts --phase-lock']],
-    [{ argv: ['--role=nod'] }, ['--role: roles.0: expected one of node, container, postgres, redis, mongodb, elasticsearch, kafka, nginx, kubernetes, exporterd, got "nod"; did you mean node?']],
+    [
+      { argv: ['--role=nod'] },
+      [
+        '--role: roles.0: expected one of node, container, postgres, redis, mongodb, elasticsearch, kafka, nginx, kubernetes, exporterd, got "nod"; did you mean node?',
+      ],
+    ],
+    [{ argv: ['--role=kafka'] }, ['--role: roles: this release has no collector for the role kafka']],
+    [{ file: 'roles: [node, exporterd, kafka]' }, ['conf/x.yaml:1:26: roles: this release has no collector for the role kafka']],
     [{ argv: ['onec'] }, ['onec: unexpected word; did you mean once?']],
     [{ argv: ['once', 'run'] }, ['run: unexpected word']],
-    [{ argv: ['--web.listen-address=vsock://:9100'] }, ['--web.listen-address: web.listen_address.0: vsock listeners are not yet supported, got "vsock://:9100"']],
+    [
+      { argv: ['--web.listen-address=vsock://:9100'] },
+      ['--web.listen-address: web.listen_address.0: vsock listeners are not yet supported, got "vsock://:9100"'],
+    ],
   ];
   for (const [given, wanted] of rows) assert.deepEqual(await refused(given), wanted, JSON.stringify(given));
 });

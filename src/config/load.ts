@@ -70,7 +70,7 @@ interface Loading {
 }
 
 /** The value that a text stands for; values that do not fit stay texts, so that validation can say what was expected. */
-function valueOf(kind: Field['kind'], text: string): unknown {
+function valueFrom(kind: Field['kind'], text: string): unknown {
   switch (kind) {
     case 'boolean':
       return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
@@ -94,7 +94,7 @@ function absolute(field: Field, value: unknown, folder: string): unknown {
 
 /** Lays one key given as texts (a flag once or more, a variable split at its commas) over the draft. */
 function layTexts(loading: Loading, field: Field, texts: readonly string[], place: Place): void {
-  const values = texts.map((text) => absolute(field, valueOf(field.kind === 'list' ? field.item : field.kind, text), loading.input.cwd));
+  const values = texts.map((text) => absolute(field, valueFrom(field.kind === 'list' ? field.item : field.kind, text), loading.input.cwd));
   loading.draft.set(field.path, field.kind === 'list' ? values : values.at(-1), place);
 }
 
@@ -105,7 +105,15 @@ function layEnvironment(loading: Loading): void {
     const field = byVariable.get(name);
     const place: Place = { source: 'environment', name };
     if (field !== undefined) {
-      const texts = field.kind === 'list' ? text.split(',').map((item) => item.trim()).filter((item) => item !== '') : [text];
+      // As the peers do: an empty variable is how container files say "not set".
+      if (text === '') continue;
+      const texts =
+        field.kind === 'list'
+          ? text
+              .split(',')
+              .map((item) => item.trim())
+              .filter((item) => item !== '')
+          : [text];
       layTexts(loading, field, texts, place);
     } else if (!SERVICE_LINK.test(name)) {
       const near = nearest(name, [...byVariable.keys(), CONFIG_VARIABLE]);
@@ -216,7 +224,11 @@ async function layFile(loading: Loading, name: string, place: Place): Promise<vo
   for (const field of schema.fields) {
     const value = draft.get(field.path);
     if (field.isPath && typeof value === 'string') draft.fill(field.path, absolute(field, value, folder));
-    if (field.isPath && Array.isArray(value)) draft.fill(field.path, value.map((item: unknown) => absolute(field, item, folder)));
+    if (field.isPath && Array.isArray(value))
+      draft.fill(
+        field.path,
+        value.map((item: unknown) => absolute(field, item, folder)),
+      );
   }
 }
 
@@ -304,7 +316,8 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
   ];
   const problems: Problem[] = [];
   const given = parseArguments(persona?.dialect === 'kingpin' ? expandFiles(argv, input, problems) : argv, forms, persona?.dialect ?? 'kingpin');
-  const asks = (name: 'help' | 'version') => given.flags.some((flag) => flag.value === true && (flag.name === name || peer.get(flag.name)?.meaning.kind === name));
+  const asks = (name: 'help' | 'version') =>
+    given.flags.some((flag) => flag.value === true && (flag.name === name || peer.get(flag.name)?.meaning.kind === name));
   if (asks('help')) return { kind: 'help', text: helpText(schema, persona, peerRows), warnings: [] };
   if (asks('version')) return { kind: 'version', text: versionText(input.version, persona), warnings: [] };
 
@@ -335,4 +348,3 @@ function configFile(input: LoadInput, given: Arguments): { name: string; place: 
 function versionText(version: string, persona: Persona | undefined): string {
   return persona === undefined ? `exporterd ${version}\n` : `${persona.name}, version ${persona.version} (exporterd ${version})\n`;
 }
-

@@ -32,13 +32,20 @@ const address = z
 
 const path = z.string().min(1, 'expected a path').meta({ metavar: 'PATH', isPath: true });
 
-const urlPath = z.string().regex(/^\/[^\s?#]*$/, 'expected a path that begins with /').meta({ metavar: 'PATH' });
+const urlPath = z
+  .string()
+  .regex(/^\/[^\s?#]*$/, 'expected a path that begins with /')
+  .meta({ metavar: 'PATH' });
 
 /** Descriptions are the text of --help and of docs/configuration.md: lower case, no full stop. */
 const DAEMON = z.strictObject({
   web: z
     .strictObject({
-      listen_address: z.array(address).min(1, 'expected at least one address').prefault([':9100']).describe('address to listen on; port 0 lets the kernel choose'),
+      listen_address: z
+        .array(address)
+        .min(1, 'expected at least one address')
+        .prefault([':9100'])
+        .describe('address to listen on; port 0 lets the kernel choose'),
       telemetry_path: urlPath.prefault('/metrics').describe('path of the metrics page'),
       max_requests: z.int().min(0).prefault(40).describe('pages sent at the same time, more get status 503; 0 is no limit'),
       disable_exporter_metrics: z.boolean().prefault(false).describe('leave out process_* and other metrics about this process'),
@@ -59,7 +66,10 @@ const DAEMON = z.strictObject({
       format: z.enum(['auto', 'logfmt', 'json']).prefault('auto').describe('auto is logfmt on a terminal, json elsewhere'),
     })
     .prefault({}),
-  roles: z.array(z.enum(ROLES)).prefault([]).meta({ description: 'run only these roles', metavar: 'NAME', aliases: ['role'] }),
+  roles: z
+    .array(z.enum(ROLES))
+    .prefault([])
+    .meta({ description: 'run only these roles', metavar: 'NAME', aliases: ['role'] }),
   interval: duration(0.1, '100ms').prefault('15s').describe('how often parts without a rhythm of their own collect'),
   phase_lock: z.boolean().prefault(true).describe('collect shortly before a regular scraper asks'),
   views: z
@@ -68,21 +78,36 @@ const DAEMON = z.strictObject({
       filtered_max: z.int().min(0).prefault(32).describe('filtered pages kept up at the same time'),
     })
     .prefault({}),
-  network: z.strictObject({ shards: z.int().min(1).max(64).optional().describe('threads that talk to databases and other back ends; chosen by the number of targets when left out') }).prefault({}),
+  readers: z.enum(['auto', 'native', 'reference']).prefault('auto').describe('who reads kernel files; auto takes the C++ readers where they are built'),
+  network: z
+    .strictObject({
+      shards: z.int().min(1).max(64).optional().describe('threads that talk to databases and other back ends; chosen by the number of targets when left out'),
+    })
+    .prefault({}),
 });
 
 const INTEGER = z.int().min(1);
 
 function common(definition: CollectorDefinition) {
   const parts = definition.parts.map((part) => {
-    return [part.name, z.boolean().optional().meta({ description: `collect ${part.name}`, defaultNote: part.enabledByDefault })] as const;
+    return [
+      part.name,
+      z
+        .boolean()
+        .optional()
+        .meta({ description: `collect ${part.name}`, defaultNote: part.enabledByDefault }),
+    ] as const;
   });
   return z.strictObject({
     disable_defaults: z.boolean().prefault(false).describe('only parts that `collectors` names are on'),
     enabled: z
       .boolean()
       .optional()
-      .meta(definition.enabledByDefault ? { description: 'run it', defaultNote: true } : { description: 'run it; left out, it runs when it has something to collect from' }),
+      .meta(
+        definition.enabledByDefault
+          ? { description: 'run it', defaultNote: true }
+          : { description: 'run it; left out, it runs when it has something to collect from' },
+      ),
     interval: duration(0.1, '100ms').optional().describe('how often its parts collect, those with a rhythm of their own included'),
     deadline: duration(0.01, '10ms').optional().describe('when a run of a part is given up; chosen by the kind of collector and the interval when left out'),
     collectors: z.strictObject(Object.fromEntries(parts)).prefault({}),
@@ -125,6 +150,7 @@ export interface Config {
   readonly intervalSeconds: number;
   readonly phaseLock: boolean;
   readonly views: { readonly idleSeconds: number; readonly filteredMax: number };
+  readonly readers: 'auto' | 'native' | 'reference';
   /** Undefined: chosen by the number of targets. */
   readonly network: { readonly shards: number | undefined };
   /** By definition name. */
@@ -180,6 +206,7 @@ export function daemonConfig(raw: z.output<typeof DAEMON>): Omit<Config, 'collec
     intervalSeconds: raw.interval,
     phaseLock: raw.phase_lock,
     views: { idleSeconds: raw.views.idle, filteredMax: raw.views.filtered_max },
+    readers: raw.readers,
     network: { shards: raw.network.shards },
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import type { CollectorDefinition } from '../../collect/contract.ts';
+import { discoverCollectors } from '../../collect/discover.ts';
 import { type Loaded, loadConfig } from '../../config/load.ts';
 import { UsageError } from '../../config/problems.ts';
 import { schemaFor } from '../../config/schema.ts';
@@ -118,7 +119,11 @@ test('flags without an effect warn once and say why; those that ask for nothing 
 
 test('what would leave something open is refused', async () => {
   for (const argv of [['--web.config.file=web.yml'], ['--web.systemd-socket'], ['--web.listen-address=vsock://:9100']]) {
-    await assert.rejects(run(argv), (error) => error instanceof UsageError && /^node_exporter: error: --web\..*not yet supported/.test(error.text), argv.join(' '));
+    await assert.rejects(
+      run(argv),
+      (error) => error instanceof UsageError && /^node_exporter: error: --web\..*not yet supported/.test(error.text),
+      argv.join(' '),
+    );
   }
 });
 
@@ -182,4 +187,22 @@ test('the tables hold every flag of release 1.12.1', () => {
     ['help-long', 'help-man', 'collector.filesystem.mount-timeout', 'collector.filesystem.stat-workers', 'collector.systemd.private'],
   );
   for (const flag of flags) if (flag.replacedBy !== undefined) assert.ok(names.includes(flag.replacedBy), flag.name);
+});
+
+/** Options of the node collector that the peer does not have. */
+const OURS: readonly string[] = [];
+
+test('every option and part of the node collector is reached by a flag of the peer', async () => {
+  const node = (await discoverCollectors()).filter((definition) => definition.name === 'node');
+  assert.equal(node.length, 1);
+  const { fields, blocks } = schemaFor(node);
+  const reached = new Set(NODE_EXPORTER.flags(node, fields).flatMap(({ meaning }) => (meaning.kind === 'key' ? [meaning.key] : [])));
+  const common = new Set(Object.keys(blocks[0]?.common.shape ?? {}).filter((key) => key !== 'collectors'));
+  const wanted = fields.filter((field) => field.path[0] === 'node' && !common.has(field.path[1] ?? '') && !OURS.includes(field.key));
+  assert.ok(wanted.length > 0);
+  assert.deepEqual(
+    wanted.map((field) => field.key).filter((key) => !reached.has(key)),
+    [],
+    'name the part and the flag as the peer does, or list the key in OURS',
+  );
 });

@@ -175,7 +175,10 @@ function squeezed(name: string): string {
 }
 
 /** Where our collector has another name for what the option is about. */
-const ELSEWHERE: Readonly<Record<string, string>> = { 'powersupply.ignored-supplies': 'powersupplyclass.ignored-supplies', 'netclass_rtnl.with-stats': 'netclass.rtnl-with-stats' };
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  'powersupply.ignored-supplies': 'powersupplyclass.ignored-supplies',
+  'netclass_rtnl.with-stats': 'netclass.rtnl-with-stats',
+};
 
 function optionFlag(row: OptionRow, keys: ReadonlyMap<string, string>): PersonaFlag {
   const target = row.replacedBy ?? row.name;
