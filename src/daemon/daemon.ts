@@ -10,7 +10,7 @@ import type { Clock } from '../model/clock.ts';
 import type { Readers } from '../readers/readers.ts';
 import { Scheduler, type ScheduledJob } from '../schedule/scheduler.ts';
 import { writePeerBuildInfo } from '../self/build-info.ts';
-import { Cells } from '../self/cells.ts';
+import { Cells, type Distribution } from '../self/cells.ts';
 import * as own from '../self/families.ts';
 import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/builder.ts';
 import { type ViewHandle, ViewTable } from '../views/table.ts';
@@ -71,6 +71,10 @@ export class Daemon {
       filteredMax: options.filteredViews,
       monotonicMs: options.clock.monotonicMs,
       mail: (mail) => this.#mail(mail),
+      onDrop: (name) => {
+        this.#filters.delete(name);
+        this.#scheduler.removeView(name);
+      },
     });
     this.#scheduler = new Scheduler({
       clock: options.clock,
@@ -80,6 +84,10 @@ export class Daemon {
       cells: this.#cells,
       onNews: (news) => this.#news(news),
       onTimeout: (job) => this.#timedOut(job),
+      onSkip: (job) => {
+        const planned = this.#liveJob(job)?.planned;
+        if (planned !== undefined) this.#cells.cell(own.skips, [planned.part, planned.role, planned.target.name]).add(1);
+      },
       onLane: (pool, reason, detail) => {
         this.#cells.cell(own.restarts, [pool, reason]).add(1);
         options.log.throttled(`lane ${pool} ${reason}`, 'warn', 'a collecting thread was replaced', { pool, reason, ...detail });
@@ -147,10 +155,15 @@ export class Daemon {
     }
     this.#plan = plan;
     if (gone.length + added.length > 0) {
-      for (const view of this.#views.all()) this.#views.redescribe(view, (id, memory) => this.#describe(id, view.name, memory));
       this.#tellSelf();
     }
     this.#scheduler.add(added.map(({ planned, spec }): ScheduledJob => ({ ...planned, id: spec.id, spec })));
+    if (gone.length + added.length > 0) {
+      for (const view of this.#views.all()) {
+        this.#views.redescribe(view, (id, memory) => this.#describe(id, view.name, memory));
+        this.#scheduler.setView(view.name, this.#jobsOf(this.#filters.get(view.name) as ViewFilter).map(({ spec }) => spec.id));
+      }
+    }
     await this.#listen(plan.listeners);
   }
 
@@ -193,8 +206,12 @@ export class Daemon {
     };
   }
 
+  #liveJob(id: number): LiveJob | undefined {
+    return [...this.#jobs.values()].find(({ spec }) => spec.id === id);
+  }
+
   #news(news: LaneNews): void {
-    const live = [...this.#jobs.values()].find(({ spec }) => spec.id === news.job);
+    const live = this.#liveJob(news.job);
     if (live === undefined) return;
     const { role, part, target } = live.planned;
     const fields = { role, collector: part, target: target.name };
@@ -218,7 +235,7 @@ export class Daemon {
   }
 
   #timedOut(job: number): void {
-    const live = [...this.#jobs.values()].find(({ spec }) => spec.id === job);
+    const live = this.#liveJob(job);
     if (live === undefined) return;
     const { role, part, target, deadlineMs } = live.planned;
     this.#options.log.throttled(`${live.planned.key} timeout`, 'warn', 'collector passed its deadline', { role, collector: part, target: target.name, deadline_seconds: deadlineMs / 1000 });
@@ -236,7 +253,7 @@ export class Daemon {
       roles: filter.roles.map((role) => ROLES.indexOf(role)),
       describe: (id, memory) => this.#describe(id, name, memory),
     });
-    if (handle !== undefined) this.#scheduler.viewAdded(handle.name, this.#jobsOf(filter).map(({ spec }) => spec.id));
+    if (handle !== undefined) this.#scheduler.setView(name, this.#jobsOf(filter).map(({ spec }) => spec.id));
     return handle;
   }
 
@@ -332,7 +349,7 @@ export class Daemon {
       this.#cells.cell(own.scrapes, [String(status), view]).add(1);
       this.#tellCells();
     };
-    const ages = ROLES.map((role) => this.#cells.distribution(own.dataAge, own.AGE_BOUNDS, [role]));
+    const ages: (Distribution | undefined)[] = ROLES.map(() => undefined);
     return site({
       routes: listener.routes,
       jobs: this.#plan.jobs,
@@ -357,7 +374,9 @@ export class Daemon {
         view.reader.use(nowMs);
         for (const role of view.roles) {
           const oldest = view.reader.oldestMs(role);
-          if (oldest === oldest) ages[role]?.observe((nowMs - oldest) / 1000);
+          if (Number.isNaN(oldest)) continue;
+          const distribution = (ages[role] ??= this.#cells.distribution(own.dataAge, own.AGE_BOUNDS, [ROLES[role] as Role]));
+          distribution.observe((nowMs - oldest) / 1000);
         }
         this.#scheduler.arrived(view, nowMs);
       },
@@ -370,6 +389,9 @@ export class Daemon {
   }
 
   #watchReaders(): void {
+    this.#cells.cell(own.threads, ['host']).set(this.#scheduler.hostThreads);
+    this.#cells.cell(own.threads, ['network']).set(this.#scheduler.networkThreads);
+    this.#cells.cell(own.threads, ['views']).set(1);
     this.#tellCells();
     for (const view of this.#views.all()) if (view.reader.waiting > 0) this.#cutSlow(view, false);
   }

@@ -9,18 +9,15 @@ const BELL = 0;
 const STOP = 1;
 const MAIL = 2;
 const CURRENT = 3;
-const ENDED = 4;
 const DUE = 8;
 /** A lane serves job ids below this. */
 export const MAX_JOBS = 2048;
 const DUE_WORDS = MAX_JOBS / 32;
 const FLOATS_AT = (DUE + DUE_WORDS) * 4;
 const CURRENT_MS = 0;
-const BATCH_MS = 1;
-const BATCH_CPU_MS = 2;
 
 export function makeHostControl(): HostControlMemory {
-  return { words: new SharedArrayBuffer(FLOATS_AT + 4 * 8) };
+  return { words: new SharedArrayBuffer(FLOATS_AT + 8) };
 }
 
 /** Both sides of the control words. */
@@ -63,20 +60,6 @@ export class HostControl {
     return this.#floats[CURRENT_MS] as number;
   }
 
-  /** Batches ended so far. */
-  get batches(): number {
-    return Atomics.load(this.words, ENDED);
-  }
-
-  /** Wall and CPU milliseconds of the last batch. */
-  get batchMs(): number {
-    return this.#floats[BATCH_MS] as number;
-  }
-
-  get batchCpuMs(): number {
-    return this.#floats[BATCH_CPU_MS] as number;
-  }
-
   // --- the lane ---
 
   get stopped(): boolean {
@@ -109,11 +92,5 @@ export class HostControl {
 
   leave(): void {
     Atomics.store(this.words, CURRENT, 0);
-  }
-
-  batchEnded(wallMs: number, cpuMs: number): void {
-    this.#floats[BATCH_MS] = wallMs;
-    this.#floats[BATCH_CPU_MS] = cpuMs;
-    Atomics.add(this.words, ENDED, 1);
   }
 }

@@ -93,10 +93,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (control.takeMail()) await handleMail();
     const count = control.takeDue(due);
     if (count === 0) continue;
-    const started = now();
-    const cpuBefore = readers.threadCpuSeconds();
     for (let i = 0; i < count; i++) run(due[i] as number);
-    control.batchEnded(now() - started, (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);
   }
   for (const { session } of sessions.values()) session.close();

@@ -111,10 +111,10 @@ export class HostLanes {
     return true;
   }
 
-  /** Wall and CPU milliseconds of the common lane's last batch, and how many it has ended. */
-  batch(): { count: number; wallMs: number; cpuMs: number } {
-    const control = this.#common?.control;
-    return { count: control?.batches ?? 0, wallMs: control?.batchMs ?? 0, cpuMs: control?.batchCpuMs ?? 0 };
+  get shortestDeadlineMs(): number {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (const { spec } of this.#jobs.values()) shortest = Math.min(shortest, spec.deadlineMs);
+    return shortest;
   }
 
   /** Gives up what has passed its deadline, moves jobs between lanes. Returns when to look again, monotonic ms. */

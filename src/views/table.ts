@@ -28,6 +28,7 @@ export interface ViewTableOptions {
   readonly filteredMax: number;
   readonly monotonicMs: () => number;
   readonly mail: (mail: BuilderMail) => void;
+  readonly onDrop: (name: string) => void;
 }
 
 /** Views by name; made when first asked for, built by the builder, the least recently used filtered ones dropped. */
@@ -75,6 +76,7 @@ export class ViewTable {
     this.#byId.delete(handle.id);
     this.#options.mail({ kind: 'drop', id: handle.id });
     this.#release(handle.id);
+    this.#options.onDrop(handle.name);
   }
 
   /** Waits for the first build of that form; undefined when the queue is full. */

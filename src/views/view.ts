@@ -242,6 +242,12 @@ export class ViewReader {
     return current >= 0 && (!gzip || (this.#head.words[this.#head.of(current, GZIP_BYTES)] as number) > 0);
   }
 
+  /** Monotonic ms at which the current page was made current; NaN before the first. */
+  get builtMs(): number {
+    const current = Atomics.load(this.#head.words, CURRENT);
+    return current < 0 ? Number.NaN : (this.#head.floats[BUILT_MS + current] as number);
+  }
+
   /** Monotonic ms at which the oldest run of a role on the current page started; NaN when it shows none. */
   oldestMs(role: number): number {
     const current = Atomics.load(this.#head.words, CURRENT);
