@@ -290,7 +290,7 @@ export class Timetable {
   /** Unknown ids are left out. What is known of the view's trains and lanes stays. */
   setViewJobs(view: ViewTimes, ids: readonly number[]): void {
     for (const job of view.jobs) {
-      job.feeds = job.feeds.filter((feed) => feed.Number.isNaN(view));
+      job.feeds = job.feeds.filter((feed) => feed.view !== view);
       job.isDirty = true;
     }
     view.jobs = [];
