@@ -47,6 +47,8 @@ interface Hierarchy {
   /** `num_cgroups` of its controller at that time, or -1. */
   population: number;
   readonly controller: string;
+  /** Ids whose directories went in the walk under way. */
+  readonly gone: string[];
 }
 
 /** How long a secondary hierarchy is trusted while the kernel's count of its cgroups stands still. */
@@ -67,7 +69,7 @@ const TRACKED = ['memory', 'cpuacct', 'cpu', 'pids', 'blkio', 'cpuset', 'hugetlb
  * A refresh looks at the known directories of the first hierarchy: kernfs counts children in the link count (and stamps
  * mtime where it keeps one), so only a directory that changed is read. Directories with children are looked at each time;
  * those without, four microseconds each, when the kernel's number of cgroups moved, when a cgroup was seen to go, and in
- * turn. The other hierarchies of a v1 layout are walked when their number of cgroups moved, and each minute.
+ * turn. The other hierarchies of a v1 layout are looked at when their number of cgroups moved, and wholly each minute.
  */
 export class Tree {
   readonly layout: Layout;
@@ -127,12 +129,13 @@ export class Tree {
     let changed = this.#unsettled;
     for (const [place, hierarchy] of this.#hierarchies.entries()) {
       const population = populations.get(hierarchy.controller) ?? -1;
-      // The kernel takes a removed cgroup off its count only some time later, so a change in one hierarchy makes all due.
-      const due = place === 0 || changed || population < 0 || population !== hierarchy.population || now - hierarchy.walkedMs >= SECONDARY_WALK_MS;
-      if (!due) continue;
-      hierarchy.walkedMs = now;
+      const stale = now - hierarchy.walkedMs >= SECONDARY_WALK_MS;
+      if (place > 0 && !stale && population >= 0 && population === hierarchy.population) continue;
       hierarchy.population = population;
-      changed = walk(hierarchy, moved || place > 0 ? undefined : this.#turn) || changed;
+      const whole = population < 0 || (place === 0 ? moved : stale);
+      if (whole) hierarchy.walkedMs = now;
+      changed = walk(hierarchy, whole ? undefined : this.#turn) || changed;
+      if (place === 0) this.#clean(hierarchy.gone);
     }
     if (changed) this.#unite();
   }
@@ -172,6 +175,16 @@ export class Tree {
       ['image', identity?.image ?? ''],
       ['name', identity?.name ?? ''],
     ];
+  }
+
+  /** Looks in the other hierarchies for what the first has lost: the kernel takes a cgroup off its count some time later. */
+  #clean(gone: readonly string[]): void {
+    for (const id of gone) {
+      for (const hierarchy of this.#hierarchies.slice(1)) {
+        const left = hierarchy.directories.get(id);
+        if (left !== undefined && look(hierarchy.root, id)?.ino !== left.inode) forget(hierarchy, left);
+      }
+    }
   }
 
   /**
@@ -222,6 +235,7 @@ function hierarchiesOf(layout: Layout): Hierarchy[] {
     directories: new Map(),
     walkedMs: Number.NEGATIVE_INFINITY,
     population: -1,
+    gone: [],
   });
   if (layout.kind === 'unified') return [make(layout.unified, '')];
   const roots = new Map<string, string>();
@@ -257,6 +271,7 @@ function readText(path: string): string {
  */
 function walk(hierarchy: Hierarchy, turn: number | undefined): boolean {
   const { directories, root } = hierarchy;
+  hierarchy.gone.length = 0;
   if (!directories.has('/')) {
     descend(hierarchy, '/', look(root, '/'));
     if (!directories.has('/')) throw new CollectError('read', root, 'the root of the cgroup hierarchy cannot be read');
@@ -298,6 +313,7 @@ function descend(hierarchy: Hierarchy, id: string, stats: Stats | undefined): vo
 
 function forget(hierarchy: Hierarchy, directory: Directory): void {
   hierarchy.directories.delete(directory.id);
+  hierarchy.gone.push(directory.id);
   const prefix = directory.id === '/' ? '/' : `${directory.id}/`;
   for (const name of directory.children) {
     const child = hierarchy.directories.get(prefix + name);
