@@ -4,8 +4,9 @@ import { basename } from 'node:path';
 import { discoverCollectors } from './collect/discover.ts';
 import { loadConfig } from './config/load.ts';
 import { UsageError } from './config/problems.ts';
+import { secretReader } from './config/secret.ts';
 import { Daemon } from './daemon/daemon.ts';
-import { plan, type ViewFilter } from './daemon/plan.ts';
+import { type Plan, type PlanInputs, plan, type ViewFilter } from './daemon/plan.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import { exitNow, loadReaders } from './readers/load.ts';
@@ -39,15 +40,17 @@ async function main(): Promise<number | undefined> {
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
   for (const warning of loaded.warnings) log.warn(warning);
   const environment = process.env;
-  const readSecret = (path: string): string => readFileSync(path, 'utf8').trimEnd();
+  const readSecret = secretReader((path) => readFileSync(path, 'utf8'), process.cwd());
   const inputs = { config, definitions, environment, readSecret, ...(persona === undefined ? {} : { persona: persona.page }) };
-  const wanted = plan(inputs);
+  const wanted = planOrUsage(inputs);
   if (loaded.kind === 'check-config') {
     process.stdout.write(loaded.text);
     return 0;
   }
   const { server, note } = await openServer(loaded.kind === 'once' ? 'http' : config.web.server);
   if (note !== undefined) log.warn(note);
+  // Threads load their own readers, and take their environment from here.
+  process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;
   const readers = loadReaders();
   if (!readers.native) log.warn('the native readers are not built: kernel files are read by slower TypeScript; install g++ and run npm run build');
   const daemon = new Daemon({
@@ -84,6 +87,16 @@ async function main(): Promise<number | undefined> {
   await daemon.ready;
   log.info('ready');
   return undefined;
+}
+
+/** What is wrong with targets (an address, a secret's file) is wrong with the configuration. */
+function planOrUsage(inputs: PlanInputs): Plan {
+  try {
+    return plan(inputs);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError('exporterd', [{ place: { source: 'default' }, key: '', text: error instanceof Error ? error.message : String(error) }]);
+  }
 }
 
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */

@@ -107,8 +107,6 @@ function cutText(bytes: Buffer, format: WholeFormat): Cut {
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** Answers of a kept descriptor whose object (process, cgroup, device) has gone. */
-const GONE: ReadonlySet<string> = new Set(['ENODEV', 'ESRCH', 'ENOENT']);
 
 /** A failure of a system call as node reports it. */
 interface SystemError {
@@ -226,19 +224,21 @@ class ReferenceSource implements Source {
   /** Throws ReaderError and leaves its number in `errno`. */
   private read(): Buffer {
     this.errno = 0;
-    let gone = false;
+    let failed = true;
     try {
       this.file ??= openSync(this.path, 'r');
       const bytes = this.format.attribute ? readAttribute(this.file) : readWhole(this.file, this.shared.largestTextBytes);
-      if (bytes !== undefined) return bytes;
+      if (bytes !== undefined) {
+        failed = false;
+        return bytes;
+      }
       this.errno = -TOO_LARGE_ERRNO;
     } catch (error) {
       const { code, errno } = systemError(error);
       this.errno = errno;
-      gone = GONE.has(code);
       throw new ReaderError(code, this.path);
     } finally {
-      if (this.format.reopen || gone || (this.file ?? 0) >= this.shared.firstUnkept) this.close();
+      if (this.format.reopen || failed || (this.file ?? 0) >= this.shared.firstUnkept) this.close();
     }
     throw new ReaderError('TOO_LARGE', this.path);
   }

@@ -1,21 +1,14 @@
 #include "readers/source.hpp"
 
-#include <cerrno>
-
 namespace readers {
-namespace {
-
-// What a kept descriptor answers when its object (process, cgroup, device) has gone.
-bool means_gone(int error) noexcept { return error == ENODEV || error == ESRCH || error == ENOENT; }
-
-}  // namespace
 
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
   if (!file_.is_open()) {
     if (const int error = file_.open(path_.c_str()); error != 0) return error;
   }
   const int error = format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap);
-  if (format.reopen || means_gone(error) || !keep.may_keep(file_)) file_.close();
+  // After any error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place.
+  if (format.reopen || error != 0 || !keep.may_keep(file_)) file_.close();
   return error;
 }
 
