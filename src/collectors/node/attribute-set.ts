@@ -2,6 +2,7 @@ import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import type { Readers, SourceFormat, SourceSet } from '../../readers/readers.ts';
 import { Absence } from './absence.ts';
+import { RunChain } from './run-chain.ts';
 
 /** A file that holds one number, and the series that it is: `number * times / over`. */
 export interface Attribute {
@@ -30,8 +31,7 @@ export class AttributeSet {
   readonly #set: SourceSet;
   readonly #monotonicMs: () => number;
   readonly #members = new Map<string, Member>();
-  #sheet: Sheet | undefined;
-  #run = 0;
+  readonly #chain = new RunChain();
 
   constructor(readers: Readers, monotonicMs: () => number, format: SourceFormat = { attribute: true }) {
     this.#set = readers.set(format);
@@ -51,7 +51,6 @@ export class AttributeSet {
       const number = known?.number ?? this.#set.add(attribute.path);
       this.#members.set(attribute.path, { attribute, number, slot: -1, absence: known?.absence ?? new Absence(this.#monotonicMs) });
     }
-    this.#sheet = undefined;
   }
 
   /** Reads them all. Returns how many gave a number. */
@@ -59,10 +58,7 @@ export class AttributeSet {
     this.#wake();
     const set = this.#set;
     set.scan();
-    // Slots are only ours from one run to the next.
-    if (this.#sheet !== sheet || this.#run !== ((sheet.run - 1) >>> 0)) for (const member of this.#members.values()) member.slot = -1;
-    this.#sheet = sheet;
-    this.#run = sheet.run;
+    if (!this.#chain.continues(sheet)) for (const member of this.#members.values()) member.slot = -1;
     let read = 0;
     for (const member of this.#members.values()) {
       if (member.number < 0) continue;

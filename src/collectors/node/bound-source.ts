@@ -4,6 +4,7 @@ import type { Family } from '../../model/family.ts';
 import type { Token } from '../../readers/readers.ts';
 import { parseProblem } from './file-error.ts';
 import type { OptionalSource } from './optional-source.ts';
+import { RunChain } from './run-chain.ts';
 
 /** Says which number of a file is which series. Called when the text around the numbers has changed, not per cycle. */
 export type Layout = (rows: Token[][], series: SeriesLayout) => void;
@@ -55,42 +56,52 @@ export class SeriesLayout {
 /** A file and the series that its numbers go to. */
 export class BoundSource {
   readonly path: string;
-  readonly source: OptionalSource;
+  readonly #source: OptionalSource;
   readonly #layout: Layout;
   readonly #binding = new Binding();
   readonly #constants: { slot: number; value: number }[] = [];
-  #sheet: Sheet | undefined;
-  #run = 0;
+  readonly #chain = new RunChain();
 
   constructor(source: OptionalSource, layout: Layout) {
     this.path = source.path;
-    this.source = source;
+    this.#source = source;
     this.#layout = layout;
   }
 
-  /** Scans the file and sets its series. False when it is not there. Throws ReaderError, and CollectError from the layout. */
+  /** `scan` and `apply` in one. */
   collect(sheet: Sheet): boolean {
-    const scan = this.source.scan();
-    if (scan === 'absent') return false;
-    // A slot that misses runs may be given to another series, so bindings are only trusted from one run to the next. This
-    // also lays a file out anew whose last layout threw.
-    const isTrusted = this.#sheet === sheet && this.#run === ((sheet.run - 1) >>> 0);
-    if (scan === 'changed' || !isTrusted) this.#bind(sheet);
-    this.#binding.apply(this.source.numbers, sheet);
-    for (const { slot, value } of this.#constants) sheet.set(slot, value);
-    this.#sheet = sheet;
-    this.#run = sheet.run;
+    if (!this.scan(sheet)) return false;
+    this.apply(sheet);
     return true;
   }
 
+  /** Reads the file and sets nothing yet. False when it is not there. Throws ReaderError, and CollectError from the layout. */
+  scan(sheet: Sheet): boolean {
+    const scan = this.#source.scan();
+    if (scan === 'absent') return false;
+    if (!this.#chain.continues(sheet) || scan === 'changed') this.#bind(sheet);
+    return true;
+  }
+
+  /** Sets the series from what `scan` read in this run. */
+  apply(sheet: Sheet): void {
+    this.#binding.apply(this.#source.numbers, sheet);
+    for (const { slot, value } of this.#constants) sheet.set(slot, value);
+  }
+
   close(): void {
-    this.source.close();
+    this.#source.close();
   }
 
   #bind(sheet: Sheet): void {
-    this.#sheet = undefined;
     this.#binding.clear();
     this.#constants.length = 0;
-    this.#layout(this.source.rows(), new SeriesLayout(this.path, sheet, this.#binding, this.#constants));
+    try {
+      this.#layout(this.#source.rows(), new SeriesLayout(this.path, sheet, this.#binding, this.#constants));
+    } catch (error) {
+      // The next scan may find the same text and must not take this half of a binding for a whole one.
+      this.#chain.break();
+      throw error;
+    }
   }
 }

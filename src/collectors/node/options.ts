@@ -55,7 +55,8 @@ function partSchema(options: readonly PartOption[]) {
     .strictObject(shape)
     .superRefine((values, context) => {
       for (const { flag, excludes } of options) {
-        if (excludes === undefined || !isSet(values[optionKey(flag)]) || !isSet(values[optionKey(excludes)])) continue;
+        // Both rows name each other; one complaint is enough.
+        if (excludes === undefined || flag < excludes || !isSet(values[optionKey(flag)]) || !isSet(values[optionKey(excludes)])) continue;
         context.addIssue({ code: 'custom', path: [optionKey(flag)], message: `cannot be combined with ${optionKey(excludes)}` });
       }
     })

@@ -4,6 +4,7 @@ import type { Family } from '../../model/family.ts';
 import type { Readers, SourceFormat } from '../../readers/readers.ts';
 import { AttributeSet } from './attribute-set.ts';
 import { BoundSource, type Layout } from './bound-source.ts';
+import { ConstantSeries } from './constant-series.ts';
 import { Directory } from './directory.ts';
 import { OptionalSource } from './optional-source.ts';
 import type { PartOption, PartOptions } from './options.ts';
@@ -79,6 +80,11 @@ export class PartScope {
   /** Files of one number each, read by one call. */
   attributes(format?: SourceFormat): AttributeSet {
     return new AttributeSet(this.readers, this.monotonicMs, format);
+  }
+
+  /** Series that are set anew only when something has changed. */
+  constants(): ConstantSeries {
+    return new ConstantSeries();
   }
 
   /** The outcome where a missing file counts as no success. */
