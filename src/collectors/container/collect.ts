@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import { baseGroup } from './base.ts';
+import { BlockDevices } from './block-devices.ts';
 import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
 import { cpuGroup, percpuCount } from './cpu.ts';
+import { DiskIo } from './disk-io.ts';
 import { Group, type GroupSpec } from './group.ts';
 import { type Layout, detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
@@ -25,8 +27,9 @@ export function open(scope: Scope): HostSession {
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn };
   const machine = new MachineInfo({ roots, machineIdFiles: list(options.machine_id_file), bootIdFiles: list(options.boot_id_file) }, monotonicMs);
   const specs = groupSpecs(scope, options, layout, machine);
-  const groups = new Map<string, Group>();
+  const groups = new Map<string, Group | DiskIo>();
   for (const part of scope.parts) {
+    if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
     const spec = specs[part];
     if (spec !== undefined) groups.set(part, new Group(shared, spec()));
   }

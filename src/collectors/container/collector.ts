@@ -1,6 +1,6 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
 import type { Family } from '../../model/family.ts';
-import { BASE, CPU, CPU_LOAD, MACHINE_FAMILIES, MEMORY, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
+import { BASE, CPU, CPU_LOAD, DISK_IO, MACHINE_FAMILIES, MEMORY, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
 import { containerOptions } from './options.ts';
 import { report } from './report.ts';
 
@@ -18,6 +18,7 @@ export default defineCollector({
     part('base', BASE),
     part('cpu', CPU),
     part('cpuLoad', CPU_LOAD),
+    part('diskIO', DISK_IO),
     part('machine', MACHINE_FAMILIES),
     part('memory', MEMORY),
     part('oom_event', OOM),

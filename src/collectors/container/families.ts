@@ -64,6 +64,55 @@ export const MEMORY = {
   refaultFile: perCgroup('container_memory_workingset_refault_file_total', 'counter', 'Refaults of file pages that had been evicted.'),
 } as const;
 
+export const DISK_IO = {
+  deviceUsage: perCgroup('container_blkio_device_usage_total', 'counter', 'Bytes moved to and from a block device, by operation.', [
+    'device',
+    'major',
+    'minor',
+    'operation',
+  ]),
+  costIndebt: perCgroup('container_fs_io_cost_indebt_seconds_total', 'counter', 'Time in I/O debt under the iocost controller, in seconds (v2).', ['device']),
+  costIndelay: perCgroup('container_fs_io_cost_indelay_seconds_total', 'counter', 'Time delayed under the iocost controller, in seconds (v2).', ['device']),
+  costUsage: perCgroup('container_fs_io_cost_usage_seconds_total', 'counter', 'Device time used by the estimate of the iocost controller, in seconds (v2).', [
+    'device',
+  ]),
+  costWait: perCgroup('container_fs_io_cost_wait_seconds_total', 'counter', 'Time waited under the iocost controller, in seconds (v2).', ['device']),
+  current: perCgroup('container_fs_io_current', 'gauge', 'Requests queued (v1 with scheduler statistics).', ['device']),
+  ioTime: perCgroup(
+    'container_fs_io_time_seconds_total',
+    'counter',
+    'Time from dispatch to completion of all requests, in seconds (v1 with scheduler statistics).',
+    ['device'],
+  ),
+  readTime: perCgroup('container_fs_read_seconds_total', 'counter', 'Time from dispatch to completion of reads, in seconds (v1 with scheduler statistics).', [
+    'device',
+  ]),
+  readBytes: perCgroup('container_fs_reads_bytes_total', 'counter', 'Bytes read from the device.', ['device']),
+  readsMerged: perCgroup('container_fs_reads_merged_total', 'counter', 'Reads merged with others (v1 with scheduler statistics).', ['device']),
+  reads: perCgroup('container_fs_reads_total', 'counter', 'Reads sent to the device.', ['device']),
+  sectorReads: perCgroup(
+    'container_fs_sector_reads_total',
+    'counter',
+    'Sectors read; 0, since the kernel does not tell reads from writes (v1 with scheduler statistics).',
+    ['device'],
+  ),
+  sectorWrites: perCgroup(
+    'container_fs_sector_writes_total',
+    'counter',
+    'Sectors written; 0, since the kernel does not tell reads from writes (v1 with scheduler statistics).',
+    ['device'],
+  ),
+  writeTime: perCgroup(
+    'container_fs_write_seconds_total',
+    'counter',
+    'Time from dispatch to completion of writes, in seconds (v1 with scheduler statistics).',
+    ['device'],
+  ),
+  writeBytes: perCgroup('container_fs_writes_bytes_total', 'counter', 'Bytes written to the device.', ['device']),
+  writesMerged: perCgroup('container_fs_writes_merged_total', 'counter', 'Writes merged with others (v1 with scheduler statistics).', ['device']),
+  writes: perCgroup('container_fs_writes_total', 'counter', 'Writes sent to the device.', ['device']),
+} as const;
+
 export const OOM = {
   events: perCgroup('container_oom_events_total', 'counter', 'Processes of the cgroup killed by the kernel for lack of memory.'),
 } as const;

@@ -15,6 +15,7 @@ export interface Column {
 
 /** What a part shows of each cgroup: columns, the files that fill them, and what remains to be worked out. */
 export interface GroupSpec {
+  /** May grow while files are bound (a new disk), never shrink. */
   readonly columns: readonly Column[];
   readonly files: readonly FileKind[];
   /** Places of the row behind the columns, for numbers that only `derive` needs. */
@@ -54,8 +55,10 @@ export class Group {
   readonly #spec: GroupSpec;
   readonly #files: CgroupFile[];
   readonly #kinds: FileKind[];
-  readonly #row: Float64Array;
-  /** By cgroup index times the number of columns; UNKNOWN until the series is needed, and again while it is absent. */
+  #row: Float64Array;
+  /** Columns there is room for. */
+  #stride: number;
+  /** By cgroup index times the stride; UNKNOWN until the series is needed, and again while it is absent. */
   #slots = new Int32Array(0);
   readonly #cgroups: (Cgroup | undefined)[] = [];
   readonly #entities: number[] = [];
@@ -66,7 +69,8 @@ export class Group {
   constructor(shared: Shared, spec: GroupSpec) {
     this.#shared = shared;
     this.#spec = spec;
-    this.#row = new Float64Array(spec.columns.length + (spec.extra ?? 0));
+    this.#stride = Math.max(1, spec.columns.length);
+    this.#row = new Float64Array(this.#stride + (spec.extra ?? 0));
     this.#kinds = [];
     this.#files = [];
     const { layout } = shared.tree;
@@ -87,14 +91,13 @@ export class Group {
     const blank = spec.blank ?? 0;
     spec.prepare?.();
     for (const file of this.#files) file.scan();
-    const row = this.#row;
     const { run } = sheet;
-    const width = this.#spec.columns.length;
     let unreadable = 0;
     let example = '';
     for (let index = 0; index < this.#cgroups.length; index++) {
       const cgroup = this.#cgroups[index];
       if (cgroup === undefined) continue;
+      const row = this.#row;
       row.fill(blank);
       let gone = false;
       let bad = 0;
@@ -107,7 +110,13 @@ export class Group {
           example ||= `${cgroup.id}: ${this.#kinds[f]?.name ?? ''}`;
         }
       }
-      const base = index * width;
+      const width = spec.columns.length;
+      if (width > this.#stride) {
+        this.#widen();
+        index -= 1; // Again, with room for what was found.
+        continue;
+      }
+      const base = index * this.#stride;
       if (gone || bad > 0) {
         if (gone) tree.suspect();
         else unreadable += 1;
@@ -135,6 +144,16 @@ export class Group {
       warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
     }
     return OK;
+  }
+
+  /** Takes every series of the group back from its sheet: another group is about to use it. */
+  retire(): void {
+    for (const [index, cgroup] of this.#cgroups.entries()) {
+      if (cgroup === undefined) continue;
+      this.#leave(index);
+      this.#sheet?.drop(this.#entities[index] as number);
+    }
+    this.close();
   }
 
   close(): void {
@@ -174,17 +193,23 @@ export class Group {
 
   #join(cgroup: Cgroup, sheet: Sheet): void {
     const { index } = cgroup;
-    const { columns } = this.#spec;
     this.#cgroups[index] = cgroup;
     this.#entities[index] = sheet.entity(this.#labels(cgroup));
-    const base = index * columns.length;
-    if (base + columns.length > this.#slots.length) {
-      const slots = new Int32Array(Math.max(base + columns.length, this.#slots.length * 2)).fill(UNKNOWN);
+    const base = index * this.#stride;
+    if (base + this.#stride > this.#slots.length) {
+      const slots = new Int32Array(Math.max(base + this.#stride, this.#slots.length * 2)).fill(UNKNOWN);
       slots.set(this.#slots);
       this.#slots = slots;
     }
-    this.#slots.fill(UNKNOWN, base, base + columns.length);
+    this.#slots.fill(UNKNOWN, base, base + this.#stride);
     for (const file of this.#files) file.add(index, cgroup.id);
+  }
+
+  /** Makes room for at least twice the columns; slots are asked for anew. */
+  #widen(): void {
+    this.#stride = this.#spec.columns.length * 2;
+    this.#row = new Float64Array(this.#stride + (this.#spec.extra ?? 0));
+    this.#slots = new Int32Array(this.#cgroups.length * this.#stride).fill(UNKNOWN);
   }
 
   #intern(sheet: Sheet, index: number, column: number): number {
