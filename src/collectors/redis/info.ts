@@ -26,11 +26,18 @@ export function parseInfo(text: string): InfoLine[] {
   return lines;
 }
 
-const WORDS: Readonly<Record<string, number>> = { ok: 1, true: 1, err: 0, fail: 0, false: 0, '': Number.NaN };
+const WORDS: ReadonlyMap<string, number> = new Map([
+  ['ok', 1],
+  ['true', 1],
+  ['err', 0],
+  ['fail', 0],
+  ['false', 0],
+  ['', Number.NaN],
+]);
 
 /** `ok` and `true` are 1; `err`, `fail` and `false` are 0; NaN for what is not a number. */
 export function infoNumber(value: string): number {
-  return WORDS[value] ?? Number(value);
+  return WORDS.get(value) ?? Number(value);
 }
 
 /** `a=1,b=2` as pairs; undefined when a part has no equals sign. */
