@@ -1,3 +1,4 @@
+import type { Cgroup } from './tree.ts';
 import type { Readers, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
 
 /** How many descriptors the session may keep. Shared by every file kind of every part. */
@@ -79,6 +80,8 @@ export interface FileKind {
   bind(rows: readonly Token[][]): Bindings | undefined;
   /** The column that takes how many numbers there are (`cgroup.procs`); such a file is not bound. */
   readonly counts?: number;
+  /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
+  path?(cgroup: Cgroup): string | undefined;
 }
 
 /** Texts remembered per file kind; more come only from files that are not what they should be. */
@@ -112,10 +115,12 @@ export class CgroupFile {
     this.#reopened = readers.set({ ...kind.format, reopen: true });
   }
 
-  add(index: number, id: string): void {
+  add(cgroup: Cgroup): void {
+    const { index, id } = cgroup;
     if (index >= this.#member.length) this.#grow(index + 1);
-    const path = `${this.#root}${id === '/' ? '' : id}/${this.#kind.name}`;
-    const keep = this.#budget.take();
+    const path = this.#kind.path === undefined ? `${this.#root}${id === '/' ? '' : id}/${this.#kind.name}` : this.#kind.path(cgroup);
+    if (path === undefined) return;
+    const keep = this.#kind.format.reopen !== true && this.#budget.take();
     if (!keep) this.#usesReopened = true;
     this.#member[index] = (keep ? this.#kept : this.#reopened).add(path) * 2 + (keep ? 0 : 1);
     this.#shapes[index] = undefined;
@@ -141,13 +146,22 @@ export class CgroupFile {
    * Puts the numbers of the last scan of one cgroup into its row. `missing`: the cgroup has no such file; `gone`: it had,
    * the cgroup is being removed; `unreadable`: not permitted, or nothing in it was understood.
    */
-  read(index: number, row: Float64Array): Reading {
+  read(cgroup: Cgroup, row: Float64Array): Reading {
+    const { index } = cgroup;
     const member = this.#member[index] ?? -1;
-    if (member < 0) return 'missing';
+    if (member < 0) {
+      if (this.#kind.path !== undefined && cgroup.identity !== undefined) this.add(cgroup); // Its name may have come; read from the next scan on.
+      return 'missing';
+    }
     const set = (member & 1) === 0 ? this.#kept : this.#reopened;
     const at = member >> 1;
     const status = set.status[at] ?? UNUSED;
-    if (status < 0) return this.#fault(index, status);
+    if (status < 0) {
+      if (this.#kind.path === undefined) return this.#fault(index, status);
+      this.remove(index); // The process ended: another one of the cgroup is looked for.
+      this.add(cgroup);
+      return 'missing';
+    }
     this.#seen[index] = 1;
     const count = set.counts[at] as number;
     if (this.#kind.counts !== undefined) {

@@ -10,6 +10,8 @@ import { Group, type GroupSpec } from './group.ts';
 import { type Layout, detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
+import { LogNames } from './names.ts';
+import { networkGroup } from './network.ts';
 import { type ContainerOptions, containerOptions } from './options.ts';
 import { processGroup } from './process.ts';
 import { specGroup } from './spec.ts';
@@ -23,7 +25,8 @@ export function open(scope: Scope): HostSession {
   const options = containerOptions.parse(scope.options);
   const { roots, readers, monotonicMs, warn } = scope;
   const layout = detectLayout(roots);
-  const tree = new Tree(layout, roots.procfs, monotonicMs);
+  const names = new LogNames(roots.rootfs, monotonicMs);
+  const tree = new Tree(layout, roots.procfs, monotonicMs, (refreshed) => names.update(refreshed));
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn };
   const machine = new MachineInfo({ roots, machineIdFiles: list(options.machine_id_file), bootIdFiles: list(options.boot_id_file) }, monotonicMs);
   const specs = groupSpecs(scope, options, layout, machine);
@@ -59,6 +62,7 @@ function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, mac
         const { swapTotal, swapFree } = memoryInfo(roots.procfs);
         return swapTotal - swapFree;
       }),
+    network: () => networkGroup(layout, roots.procfs),
     oom_event: () => oomGroup(unified),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(unified),

@@ -1,6 +1,6 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
 import type { Family } from '../../model/family.ts';
-import { BASE, CPU, CPU_LOAD, DISK_IO, MACHINE_FAMILIES, MEMORY, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
+import { BASE, CPU, CPU_LOAD, DISK_IO, MACHINE_FAMILIES, MEMORY, NETWORK, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
 import { containerOptions } from './options.ts';
 import { report } from './report.ts';
 
@@ -21,6 +21,7 @@ export default defineCollector({
     part('diskIO', DISK_IO),
     part('machine', MACHINE_FAMILIES),
     part('memory', MEMORY),
+    part('network', NETWORK),
     part('oom_event', OOM),
     part('pressure', PRESSURE),
     part('process', PROCESS),

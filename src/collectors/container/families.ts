@@ -113,6 +113,17 @@ export const DISK_IO = {
   writes: perCgroup('container_fs_writes_total', 'counter', 'Writes sent to the device.', ['device']),
 } as const;
 
+export const NETWORK = {
+  receiveBytes: perCgroup('container_network_receive_bytes_total', 'counter', 'Bytes received in the network namespace of the container.', ['interface']),
+  receiveErrors: perCgroup('container_network_receive_errors_total', 'counter', 'Errors while receiving.', ['interface']),
+  receiveDropped: perCgroup('container_network_receive_packets_dropped_total', 'counter', 'Received packets dropped.', ['interface']),
+  receivePackets: perCgroup('container_network_receive_packets_total', 'counter', 'Packets received.', ['interface']),
+  transmitBytes: perCgroup('container_network_transmit_bytes_total', 'counter', 'Bytes sent in the network namespace of the container.', ['interface']),
+  transmitErrors: perCgroup('container_network_transmit_errors_total', 'counter', 'Errors while sending.', ['interface']),
+  transmitDropped: perCgroup('container_network_transmit_packets_dropped_total', 'counter', 'Packets dropped while sending.', ['interface']),
+  transmitPackets: perCgroup('container_network_transmit_packets_total', 'counter', 'Packets sent.', ['interface']),
+} as const;
+
 export const OOM = {
   events: perCgroup('container_oom_events_total', 'counter', 'Processes of the cgroup killed by the kernel for lack of memory.'),
 } as const;

@@ -102,7 +102,7 @@ export class Group {
       let gone = false;
       let bad = 0;
       for (let f = 0; f < this.#files.length; f++) {
-        const reading = (this.#files[f] as CgroupFile).read(index, row);
+        const reading = (this.#files[f] as CgroupFile).read(cgroup, row);
         if (reading === 'ok' || reading === 'missing') continue;
         if (reading === 'gone') gone = true;
         else {
@@ -202,7 +202,7 @@ export class Group {
       this.#slots = slots;
     }
     this.#slots.fill(UNKNOWN, base, base + this.#stride);
-    for (const file of this.#files) file.add(index, cgroup.id);
+    for (const file of this.#files) file.add(cgroup);
   }
 
   /** Makes room for at least twice the columns; slots are asked for anew. */

@@ -48,7 +48,7 @@ export class Bench {
   readonly sheets = new Map<string, Sheet>();
   readonly session: HostSession;
   monotonicMs = 1_000_000;
-  wallMs = 1_800_000_030_500;
+  wallMs = 1_700_000_030_500;
   readonly #readers: Readers;
 
   constructor(roots: Roots, parts: readonly string[], options: unknown = {}, readers = loadReaders()) {

@@ -20,6 +20,8 @@ export interface Identity {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
+  /** Holds the network namespace of a pod. */
+  readonly sandbox: boolean;
 }
 
 interface Directory {
@@ -81,6 +83,7 @@ export class Tree {
   names = 0;
   readonly #procfs: string;
   readonly #monotonicMs: () => number;
+  readonly #onRefresh: (tree: Tree) => void;
   readonly #hierarchies: Hierarchy[];
   readonly #byId = new Map<string, Cgroup>();
   readonly #free: number[] = [];
@@ -95,7 +98,9 @@ export class Tree {
   #suspicious = false;
   #turn = 0;
 
-  constructor(layout: Layout, procfs: string, monotonicMs: () => number) {
+  /** @param onRefresh called after each refresh, to name what has come */
+  constructor(layout: Layout, procfs: string, monotonicMs: () => number, onRefresh: (tree: Tree) => void = () => {}) {
+    this.#onRefresh = onRefresh;
     this.layout = layout;
     this.#procfs = procfs;
     this.#monotonicMs = monotonicMs;
@@ -138,6 +143,7 @@ export class Tree {
       if (place === 0) this.#clean(hierarchy.gone);
     }
     if (changed) this.#unite();
+    this.#onRefresh(this);
   }
 
   /** A file of a cgroup turned out to be gone: the next refresh looks at every directory. */
@@ -148,7 +154,7 @@ export class Tree {
   /** Tells what a cgroup is called; sheets print the new labels from the next encoding on. */
   identify(cgroup: Cgroup, identity: Identity | undefined): void {
     if (cgroup.identity === identity) return;
-    this.#named += (identity === undefined ? 0 : 1) - (cgroup.identity === undefined ? 0 : 1);
+    this.#named += isNamed(identity) - isNamed(cgroup.identity);
     cgroup.identity = identity;
     this.names += 1;
   }
@@ -213,7 +219,7 @@ export class Tree {
       this.#byId.delete(id);
       this.cgroups[cgroup.index] = undefined;
       this.#free.push(cgroup.index);
-      if (cgroup.identity !== undefined) this.#named -= 1;
+      this.#named -= isNamed(cgroup.identity);
       this.version += 1;
     }
     for (const [id, home] of homes) {
@@ -226,6 +232,11 @@ export class Tree {
       this.version += 1;
     }
   }
+}
+
+/** 1 for what makes the standalone page carry `image` and `name`, which a pod's own cgroup does not. */
+function isNamed(identity: Identity | undefined): number {
+  return identity !== undefined && (identity.name !== '' || identity.image !== '') ? 1 : 0;
 }
 
 function hierarchiesOf(layout: Layout): Hierarchy[] {
