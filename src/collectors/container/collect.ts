@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import { baseGroup } from './base.ts';
+import { cpusetGroup, hugetlbGroup, numaGroup } from './rare.ts';
 import { BlockDevices } from './block-devices.ts';
 import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
 import { cpuGroup, percpuCount } from './cpu.ts';
 import { DiskIo } from './disk-io.ts';
-import { Group, type GroupSpec } from './group.ts';
+import { Group, type GroupSpec, GrowingGroup } from './group.ts';
 import { type Layout, detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
@@ -30,9 +31,10 @@ export function open(scope: Scope): HostSession {
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn };
   const machine = new MachineInfo({ roots, machineIdFiles: list(options.machine_id_file), bootIdFiles: list(options.boot_id_file) }, monotonicMs);
   const specs = groupSpecs(scope, options, layout, machine);
-  const groups = new Map<string, Group | DiskIo>();
+  const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
+    if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));
     const spec = specs[part];
     if (spec !== undefined) groups.set(part, new Group(shared, spec()));
   }
@@ -57,12 +59,14 @@ function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, mac
     base: () => baseGroup(layout, roots.procfs, wallMs),
     cpu: () => cpuGroup(unified, options.percpu && !unified ? percpuCount(layout, readers) : 0),
     cpuLoad: cpuLoadGroup,
+    cpuset: () => cpusetGroup(unified),
+    hugetlb: () => hugetlbGroup(layout, roots.sysfs),
+    memory_numa: numaGroup,
     memory: () =>
       memoryGroup(unified, () => {
         const { swapTotal, swapFree } = memoryInfo(roots.procfs);
         return swapTotal - swapFree;
       }),
-    network: () => networkGroup(layout, roots.procfs),
     oom_event: () => oomGroup(unified),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(unified),

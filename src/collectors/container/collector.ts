@@ -1,6 +1,6 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
 import type { Family } from '../../model/family.ts';
-import { BASE, CPU, CPU_LOAD, DISK_IO, MACHINE_FAMILIES, MEMORY, NETWORK, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
+import { BASE, CPU, CPU_LOAD, CPUSET, DISK_IO, HUGETLB, MACHINE_FAMILIES, MEMORY, MEMORY_NUMA, NETWORK, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
 import { containerOptions } from './options.ts';
 import { report } from './report.ts';
 
@@ -18,9 +18,12 @@ export default defineCollector({
     part('base', BASE),
     part('cpu', CPU),
     part('cpuLoad', CPU_LOAD),
+    part('cpuset', CPUSET, false),
     part('diskIO', DISK_IO),
+    part('hugetlb', HUGETLB, false),
     part('machine', MACHINE_FAMILIES),
     part('memory', MEMORY),
+    part('memory_numa', MEMORY_NUMA, false),
     part('network', NETWORK),
     part('oom_event', OOM),
     part('pressure', PRESSURE),

@@ -41,6 +41,20 @@ export const CPU_LOAD = {
   tasks: perCgroup('container_tasks_state', 'gauge', 'Tasks by state; 0 without the load reader.', ['state']),
 } as const;
 
+export const CPUSET = {
+  migrate: perCgroup('container_memory_migrate', 'gauge', '1 when pages follow the cgroup to other NUMA nodes (v1).'),
+} as const;
+
+export const HUGETLB = {
+  failcnt: perCgroup('container_hugetlb_failcnt', 'counter', 'Allocations of huge pages refused by the limit.', ['pagesize']),
+  maxUsage: perCgroup('container_hugetlb_max_usage_bytes', 'gauge', 'Highest use of huge pages seen, in bytes (v1).', ['pagesize']),
+  usage: perCgroup('container_hugetlb_usage_bytes', 'gauge', 'Huge pages in use, in bytes; reserved ones where the kernel counts them.', ['pagesize']),
+} as const;
+
+export const MEMORY_NUMA = {
+  pages: perCgroup('container_memory_numa_pages', 'gauge', 'Pages by NUMA node (v1).', ['node', 'scope', 'type']),
+} as const;
+
 export const MEMORY = {
   cache: perCgroup('container_memory_cache', 'gauge', 'Page cache, in bytes, tmpfs and shared memory included.'),
   eventsHigh: perCgroup('container_memory_events_high_total', 'counter', 'Times the cgroup was throttled over its high boundary (v2).'),

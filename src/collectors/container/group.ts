@@ -228,3 +228,40 @@ export class Group {
     return (variant) => tree.labels(cgroup, variant);
   }
 }
+
+/** Columns beyond which a growing group is made anew, at first. */
+const MANY_COLUMNS = 256;
+
+/**
+ * A group whose columns come from data (network interfaces). Columns never shrink, so when there are many the group is
+ * made anew with those still there; the next time at twice as many.
+ */
+export class GrowingGroup {
+  readonly #shared: Shared;
+  readonly #spec: () => GroupSpec;
+  #current: GroupSpec;
+  #group: Group;
+  #limit = MANY_COLUMNS;
+
+  constructor(shared: Shared, spec: () => GroupSpec) {
+    this.#shared = shared;
+    this.#spec = spec;
+    this.#current = spec();
+    this.#group = new Group(shared, this.#current);
+  }
+
+  collect(part: string, sheet: Sheet): Outcome {
+    const outcome = this.#group.collect(part, sheet);
+    if (this.#current.columns.length <= this.#limit) return outcome;
+    this.#group.retire();
+    this.#current = this.#spec();
+    this.#group = new Group(this.#shared, this.#current);
+    const again = this.#group.collect(part, sheet);
+    this.#limit = Math.max(MANY_COLUMNS, this.#current.columns.length * 2);
+    return again;
+  }
+
+  close(): void {
+    this.#group.close();
+  }
+}

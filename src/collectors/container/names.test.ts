@@ -106,3 +106,21 @@ test('pods, containers and sandboxes are named from the log directories; a late 
     tree.remove();
   }
 });
+
+test('interfaces that come and go leave nothing', () => {
+  const tree = plant(fixture('v2.tree'));
+  try {
+    const bench = new Bench(tree.roots, ['network']);
+    for (let i = 0; i < 400; i++) {
+      tree.write('proc/1/net/dev', `cali${i}: ${i} 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n`);
+      bench.run('network');
+    }
+    const found = samples(bench.page('network'));
+    assert.equal(found.get('container_network_receive_bytes_total{id="/",interface="cali399"}'), 399);
+    assert.equal(found.size, 8);
+    assert.ok(bench.sheet('network').known <= 8 * 65, 'the sheet forgets after 64 runs');
+    bench.session.close();
+  } finally {
+    tree.remove();
+  }
+});
