@@ -21,7 +21,10 @@ for (const [dsn, expected] of [
   ['postgresql:///shop?host=/var/run/postgresql', { host: '/var/run/postgresql', database: 'shop', sslmode: 'disable' }],
   ['postgresql://%2Fvar%2Frun%2Fpostgresql/shop', { host: '/var/run/postgresql', database: 'shop', sslmode: 'disable' }],
   ['postgresql://db/?application_name=mine&connect_timeout=3&search_path=a%20b', { host: 'db', applicationName: 'mine', options: '-c search_path=a\\ b' }],
-  ["host=db port=5433 user='my user' password='it\\'s' dbname=shop sslmode=verify-full", { host: 'db', port: 5433, user: 'my user', password: "it's", database: 'shop', sslmode: 'verify-full' }],
+  [
+    "host=db port=5433 user='my user' password='it\\'s' dbname=shop sslmode=verify-full",
+    { host: 'db', port: 5433, user: 'my user', password: "it's", database: 'shop', sslmode: 'verify-full' },
+  ],
   ['host=db  user=u', { host: 'db', user: 'u', database: 'u' }],
   ['host = /run/pg user=u', { host: '/run/pg', user: 'u', database: 'u', sslmode: 'disable' }],
 ] as const) {
@@ -49,7 +52,16 @@ for (const [dsn, message] of [
 
 test('the variables of libpq stand in for what the DSN leaves out', () => {
   const environment = { PGHOST: 'other', PGPORT: '7000', PGUSER: 'me', PGPASSWORD: 'pw', PGSSLMODE: 'prefer', PGAPPNAME: 'app' };
-  assert.deepEqual(settings('postgresql://db/shop', environment), { ...defaults, host: 'db', port: 7000, user: 'me', password: 'pw', database: 'shop', sslmode: 'prefer', applicationName: 'app' });
+  assert.deepEqual(settings('postgresql://db/shop', environment), {
+    ...defaults,
+    host: 'db',
+    port: 7000,
+    user: 'me',
+    password: 'pw',
+    database: 'shop',
+    sslmode: 'prefer',
+    applicationName: 'app',
+  });
 });
 
 test('the server label drops the brackets of an IPv6 address, as the peer does', () => {

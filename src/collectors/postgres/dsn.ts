@@ -25,9 +25,34 @@ export interface PostgresSettings {
 }
 
 /** libpq's keywords that mean something here; every other key of a DSN is passed to the server as a run-time parameter. */
-const KEYWORDS = new Set(['host', 'port', 'user', 'password', 'dbname', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'options', 'application_name', 'fallback_application_name']);
+const KEYWORDS = new Set([
+  'host',
+  'port',
+  'user',
+  'password',
+  'dbname',
+  'sslmode',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+  'options',
+  'application_name',
+  'fallback_application_name',
+]);
 /** Keywords without a use here: the collector's deadline covers connecting, and the text protocol is always UTF-8. */
-const WITHOUT_USE = new Set(['connect_timeout', 'client_encoding', 'sslinline', 'sslsni', 'channel_binding', 'gssencmode', 'krbsrvname', 'target_session_attrs', 'binary_parameters', 'keepalives', 'keepalives_idle']);
+const WITHOUT_USE = new Set([
+  'connect_timeout',
+  'client_encoding',
+  'sslinline',
+  'sslsni',
+  'channel_binding',
+  'gssencmode',
+  'krbsrvname',
+  'target_session_attrs',
+  'binary_parameters',
+  'keepalives',
+  'keepalives_idle',
+]);
 
 export type DsnFields = ReadonlyMap<string, string>;
 

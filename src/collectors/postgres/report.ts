@@ -3,7 +3,9 @@ import type { Sheet } from '../../collect/sheet.ts';
 import { type Family, family } from '../../model/family.ts';
 import { LAST_SCRAPE_DURATION, LAST_SCRAPE_ERROR, SCRAPES, UP } from './views/up.ts';
 
-export const COLLECTOR_SUCCESS = family('pg_scrape_collector_success', 'gauge', 'Whether the last run of the collector went without an error: 1 yes, 0 no.', ['collector']);
+export const COLLECTOR_SUCCESS = family('pg_scrape_collector_success', 'gauge', 'Whether the last run of the collector went without an error: 1 yes, 0 no.', [
+  'collector',
+]);
 export const COLLECTOR_DURATION = family('pg_scrape_collector_duration_seconds', 'gauge', 'Seconds the last run of the collector took.', ['collector']);
 
 /** What the peer says about a run. Nothing of a collector while the server is down, as the peer runs none then. */

@@ -28,17 +28,33 @@ function fresh(): { rows: ViewRows; sheet: Sheet } {
 test('NULL is zero, nothing, or the end of its row', () => {
   const { rows, sheet } = fresh();
   sheet.begin();
-  rows.write([['x', null, null, '1'], ['y', '2', '3', null], [null, '4', '5', '6']], sheet);
+  rows.write(
+    [
+      ['x', null, null, '1'],
+      ['y', '2', '3', null],
+      [null, '4', '5', '6'],
+    ],
+    sheet,
+  );
   assert.deepEqual(samples(sheet), ['omit{a=""} 0.005', 'skip{a=""} 6', 'skip{a="x"} 1', 'zero{a=""} 4', 'zero{a="x"} 0']);
 });
 
 test('rows may change place, vanish and come back', () => {
   const { rows, sheet } = fresh();
   const runs = [
-    [['x', '1', '1000', '1'], ['y', '2', '2000', '2']],
-    [['y', '3', '3000', '3'], ['x', '4', '4000', '4']],
+    [
+      ['x', '1', '1000', '1'],
+      ['y', '2', '2000', '2'],
+    ],
+    [
+      ['y', '3', '3000', '3'],
+      ['x', '4', '4000', '4'],
+    ],
     [['x', '5', null, '5']],
-    [['x', '6', '6000', '6'], ['y', '7', '7000', '7']],
+    [
+      ['x', '6', '6000', '6'],
+      ['y', '7', '7000', '7'],
+    ],
   ];
   const pages = runs.map((run) => {
     sheet.begin();
@@ -72,7 +88,7 @@ for (const [text, value] of [
   ['42', 42],
   ['-1', -1],
   ['0.002', 0.002],
-  ['9223372036854775807', 9223372036854775807],
+  ['9223372036854775807', 2 ** 63],
   ['t', 1],
   ['f', 0],
   ['Infinity', Number.POSITIVE_INFINITY],

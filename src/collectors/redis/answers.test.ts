@@ -40,7 +40,13 @@ const TEXTS: readonly (readonly [server: string, info: string, samples: readonly
   [
     'Redis 5: command statistics of three fields, text and computed fields left out',
     '# Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\nused_memory_peak_perc:97.50%\r\nmaxmemory_policy:noeviction\r\n# Stats\r\ninstantaneous_ops_per_sec:7\r\nlatest_fork_usec:285\r\nrdb_last_bgsave_status:err\r\n# Commandstats\r\ncmdstat_get:calls=4,usec=10,usec_per_call=2.50\r\n',
-    ['redis_commands_duration_seconds_total{cmd="get"} 1e-05', 'redis_commands_total{cmd="get"} 4', 'redis_latest_fork_seconds 0.000285', 'redis_memory_used_bytes 1.048576e+06', 'redis_rdb_last_bgsave_status 0'],
+    [
+      'redis_commands_duration_seconds_total{cmd="get"} 1e-05',
+      'redis_commands_total{cmd="get"} 4',
+      'redis_latest_fork_seconds 0.000285',
+      'redis_memory_used_bytes 1.048576e+06',
+      'redis_rdb_last_bgsave_status 0',
+    ],
   ],
   [
     'Redis 6.2: rejected and failed calls, error statistics',
@@ -151,8 +157,17 @@ test('line ends may be bare line feeds, and the text may be cut anywhere', () =>
 });
 
 test('CLUSTER INFO: words become 1 and 0, odd message names are made legal', () => {
-  const samples = samplesOf('cluster_enabled:1\r\n', 'cluster_state:fail\r\ncluster_slots_assigned:5461\r\ncluster_stats_messages_auth-req_sent:2\r\ncluster_stats_messages_sent:9\r\ntotal_cluster_links_buffer_limit_exceeded:0\r\n');
-  assert.deepEqual(samples, ['redis_cluster_enabled 1', 'redis_cluster_messages_sent_total 9', 'redis_cluster_slots_assigned 5461', 'redis_cluster_state 0', 'redis_cluster_stats_messages_auth_req_sent 2']);
+  const samples = samplesOf(
+    'cluster_enabled:1\r\n',
+    'cluster_state:fail\r\ncluster_slots_assigned:5461\r\ncluster_stats_messages_auth-req_sent:2\r\ncluster_stats_messages_sent:9\r\ntotal_cluster_links_buffer_limit_exceeded:0\r\n',
+  );
+  assert.deepEqual(samples, [
+    'redis_cluster_enabled 1',
+    'redis_cluster_messages_sent_total 9',
+    'redis_cluster_slots_assigned 5461',
+    'redis_cluster_state 0',
+    'redis_cluster_stats_messages_auth_req_sent 2',
+  ]);
 });
 
 test('instance labels are those of the lines, Valkey adds two', () => {
@@ -160,13 +175,19 @@ test('instance labels are those of the lines, Valkey adds two', () => {
     const sheet = new Sheet(referenceReaders(), { maxSeries: 100, maxBytes: 1 << 16 });
     sheet.begin();
     writeAnswers({ info: parseInfo(info), config: undefined, slowlog: [], cluster: [] }, false, new FieldWriter(false), sheet);
-    return sheet.text().split('\n').find((line) => line.startsWith('redis_instance_info'));
+    return sheet
+      .text()
+      .split('\n')
+      .find((line) => line.startsWith('redis_instance_info'));
   };
   assert.equal(
     labelsOf('redis_version:7.0.15\r\nos:Linux "x"\r\nrole:master\r\n'),
     'redis_instance_info{master_replid="",maxmemory_policy="",os="Linux \\"x\\"",process_id="",redis_build_id="",redis_mode="",redis_version="7.0.15",role="master",run_id="",tcp_port=""} 1',
   );
-  assert.match(labelsOf('redis_version:7.2.4\r\nvalkey_version:8.0.1\r\nvalkey_release_stage:ga\r\n') ?? '', /,tcp_port="",valkey_release_stage="ga",valkey_version="8\.0\.1"\} 1$/);
+  assert.match(
+    labelsOf('redis_version:7.2.4\r\nvalkey_version:8.0.1\r\nvalkey_release_stage:ga\r\n') ?? '',
+    /,tcp_port="",valkey_release_stage="ga",valkey_version="8\.0\.1"\} 1$/,
+  );
 });
 
 test('the start time does not move with the clocks, but with a new run and a set clock', () => {
@@ -174,7 +195,14 @@ test('the start time does not move with the clocks, but with a new run and a set
   const startTime = new StartTime();
   const at = (runId: string, uptime: string, wallMs: number): string | undefined => {
     sheet.begin();
-    startTime.write(new Map([['run_id', runId], ['uptime_in_seconds', uptime]]), wallMs, sheet);
+    startTime.write(
+      new Map([
+        ['run_id', runId],
+        ['uptime_in_seconds', uptime],
+      ]),
+      wallMs,
+      sheet,
+    );
     return /^redis_start_time_seconds (\S+)$/m.exec(sheet.text())?.[1];
   };
   assert.equal(at('a', '10', 1_000_010_900), '1e+06');
@@ -231,7 +259,13 @@ for (const value of ['', 'calls=1', 'calls=1,usec=x', 'calls=,usec=1', 'calls=1,
 }
 
 test('pairs need an equals sign, and a name', () => {
-  assert.deepEqual(parsePairs('a=1,b=c=d'), new Map([['a', '1'], ['b', 'c=d']]));
+  assert.deepEqual(
+    parsePairs('a=1,b=c=d'),
+    new Map([
+      ['a', '1'],
+      ['b', 'c=d'],
+    ]),
+  );
   for (const text of ['', 'a', '=1', 'a=1,', 'a=1,b']) assert.equal(parsePairs(text), undefined, text);
 });
 
@@ -247,7 +281,13 @@ test('CONFIG GET: pairs; anything else is no configuration', () => {
 for (const [text, expected] of [
   ['', []],
   ['normal 0 0 0', [['normal', 0, 0, 0]]],
-  ['normal 0 0 0 slave 268435456 67108864 60 pubsub 1 2', [['normal', 0, 0, 0], ['slave', 268435456, 67108864, 60]]],
+  [
+    'normal 0 0 0 slave 268435456 67108864 60 pubsub 1 2',
+    [
+      ['normal', 0, 0, 0],
+      ['slave', 268435456, 67108864, 60],
+    ],
+  ],
   ['normal x 0 0 pubsub 1 2 3', [['pubsub', 1, 2, 3]]],
 ] as const) {
   test(`client-output-buffer-limit "${text}"`, () => {
@@ -263,10 +303,17 @@ test('the slow log: empty, full, refused', () => {
     const sheet = new Sheet(referenceReaders(), { maxSeries: 10, maxBytes: 1 << 16 });
     sheet.begin();
     writeSlowlog(replies, sheet);
-    return sheet.text().split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    return sheet
+      .text()
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
   };
   assert.deepEqual(linesOf([0, []]), ['redis_last_slow_execution_duration_seconds 0', 'redis_slowlog_last_id 0', 'redis_slowlog_length 0']);
-  assert.deepEqual(linesOf([3, [[7, 1700000000, 12500, ['GET', 'x']]]]), ['redis_last_slow_execution_duration_seconds 0.0125', 'redis_slowlog_last_id 7', 'redis_slowlog_length 3']);
+  assert.deepEqual(linesOf([3, [[7, 1700000000, 12500, ['GET', 'x']]]]), [
+    'redis_last_slow_execution_duration_seconds 0.0125',
+    'redis_slowlog_last_id 7',
+    'redis_slowlog_length 3',
+  ]);
   assert.deepEqual(linesOf([new Error('NOPERM'), new Error('NOPERM')]), []);
 });
 

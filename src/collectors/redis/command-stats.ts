@@ -8,7 +8,12 @@ const DURATION = family('redis_commands_duration_seconds_total', 'counter', 'Sec
 const REJECTED = family('redis_commands_rejected_calls_total', 'counter', 'Calls of the command refused before execution (Redis 6.2).', CMD);
 const FAILED = family('redis_commands_failed_calls_total', 'counter', 'Calls of the command that failed while being executed (Redis 6.2).', CMD);
 const ERRORS = family('redis_errors_total', 'counter', 'Error answers by the word they begin with (Redis 6.2).', ['err']);
-const PERCENTILES = family('redis_latency_percentiles_usec', 'summary', 'Microseconds a call of the command takes; the quantile is a percentage (Redis 7).', CMD);
+const PERCENTILES = family(
+  'redis_latency_percentiles_usec',
+  'summary',
+  'Microseconds a call of the command takes; the quantile is a percentage (Redis 7).',
+  CMD,
+);
 
 export const COMMAND_FAMILIES = [CALLS, DURATION, REJECTED, FAILED, ERRORS, PERCENTILES];
 

@@ -9,8 +9,18 @@ const NUMBERS: readonly (readonly [setting: string, family: Family])[] = [
   ['repl-backlog-size', family('redis_config_repl_backlog_size', 'gauge', 'Setting repl-backlog-size in bytes.')],
 ];
 const LIMIT = 'client-output-buffer-limit';
-const LIMIT_BYTES = family('redis_config_client_output_buffer_limit_bytes', 'gauge', 'Bytes of pending answers at which a client of the class is disconnected; 0 is no limit.', ['class', 'limit']);
-const LIMIT_SECONDS = family('redis_config_client_output_buffer_limit_overcome_seconds', 'gauge', 'Seconds a client of the class may stay above the soft limit.', ['class', 'limit']);
+const LIMIT_BYTES = family(
+  'redis_config_client_output_buffer_limit_bytes',
+  'gauge',
+  'Bytes of pending answers at which a client of the class is disconnected; 0 is no limit.',
+  ['class', 'limit'],
+);
+const LIMIT_SECONDS = family(
+  'redis_config_client_output_buffer_limit_overcome_seconds',
+  'gauge',
+  'Seconds a client of the class may stay above the soft limit.',
+  ['class', 'limit'],
+);
 const DATABASES = 'databases';
 
 export const CONFIG_FAMILIES = [...NUMBERS.map(([, one]) => one), LIMIT_BYTES, LIMIT_SECONDS];

@@ -8,7 +8,11 @@ import { REPLICATION_FAMILIES } from './replication.ts';
 import { REPORT_FAMILIES } from './report.ts';
 import { SLOWLOG_FAMILIES } from './slowlog.ts';
 
-export const CONNECT_TIME = family('redis_exporter_last_scrape_connect_time_seconds', 'gauge', 'Seconds the last connecting took; a connection is kept over many runs.');
+export const CONNECT_TIME = family(
+  'redis_exporter_last_scrape_connect_time_seconds',
+  'gauge',
+  'Seconds the last connecting took; a connection is kept over many runs.',
+);
 
 /** Every family the role may print. */
 export const FAMILIES = [

@@ -25,7 +25,12 @@ const ROWS: readonly FieldRow[] = [
   ['allocator_rss_ratio', 'allocator_rss_ratio', 'gauge', 'Resident divided by active memory of the allocator.'],
   ['aof_base_size', 'aof_base_size_bytes', 'gauge', 'Size in bytes of the append-only file after the last rewrite or start.'],
   ['aof_buffer_length', 'aof_buffer_length', 'gauge', 'Bytes in the buffer of the append-only file.'],
-  ['aof_current_rewrite_time_sec', 'aof_current_rewrite_duration_sec', 'gauge', 'Seconds the rewrite of the append-only file now running has taken; -1 when there is none.'],
+  [
+    'aof_current_rewrite_time_sec',
+    'aof_current_rewrite_duration_sec',
+    'gauge',
+    'Seconds the rewrite of the append-only file now running has taken; -1 when there is none.',
+  ],
   ['aof_current_size', 'aof_current_size_bytes', 'gauge', 'Size in bytes of the append-only file.'],
   ['aof_delayed_fsync', 'aof_delayed_fsync', 'gauge', 'Times an fsync of the append-only file was delayed.'],
   ['aof_enabled', 'aof_enabled', 'gauge', 'Whether the append-only file is switched on.'],
@@ -43,8 +48,20 @@ const ROWS: readonly FieldRow[] = [
   ['cached_keys', 'cached_keys_total', 'counter', 'Keys held in memory in front of the storage provider.', 'KeyDB'],
   ['client_biggest_input_buf', 'client_biggest_input_buf', 'gauge', 'Largest query buffer among the clients, in bytes.'],
   ['client_longest_output_list', 'client_longest_output_list', 'gauge', 'Longest list of pending answers among the clients.'],
-  ['client_output_buffer_limit_disconnections', 'client_output_buffer_limit_disconnections_total', 'counter', 'Clients disconnected because their output buffer passed its limit.', '7.2.'],
-  ['client_query_buffer_limit_disconnections', 'client_query_buffer_limit_disconnections_total', 'counter', 'Clients disconnected because their query buffer passed its limit.', '7.2.'],
+  [
+    'client_output_buffer_limit_disconnections',
+    'client_output_buffer_limit_disconnections_total',
+    'counter',
+    'Clients disconnected because their output buffer passed its limit.',
+    '7.2.',
+  ],
+  [
+    'client_query_buffer_limit_disconnections',
+    'client_query_buffer_limit_disconnections_total',
+    'counter',
+    'Clients disconnected because their query buffer passed its limit.',
+    '7.2.',
+  ],
   ['client_recent_max_input_buffer', 'client_recent_max_input_buffer_bytes', 'gauge', 'Largest query buffer seen lately among the clients, in bytes.', '5.'],
   ['client_recent_max_output_buffer', 'client_recent_max_output_buffer_bytes', 'gauge', 'Largest output buffer seen lately among the clients, in bytes.', '5.'],
   ['clients_in_timeout_table', 'clients_in_timeout_table', 'gauge', 'Clients watched for a timeout.', '6.0'],
@@ -73,7 +90,13 @@ const ROWS: readonly FieldRow[] = [
   ['used_cpu_user_main_thread', 'cpu_user_main_thread_seconds_total', 'counter', 'User CPU seconds of the main thread.', '6.0'],
   ['used_cpu_user', 'cpu_user_seconds_total', 'counter', 'User CPU seconds of the server, all threads.'],
   ['current_client_thread', 'current_client_thread', 'gauge', 'Thread that serves our connection.', 'KeyDB'],
-  ['current_eviction_exceeded_time', 'current_eviction_exceeded_time_ms', 'gauge', 'Milliseconds since used memory last rose above maxmemory; 0 when it is below.', '7.0.'],
+  [
+    'current_eviction_exceeded_time',
+    'current_eviction_exceeded_time_ms',
+    'gauge',
+    'Milliseconds since used memory last rose above maxmemory; 0 when it is below.',
+    '7.0.',
+  ],
   ['active_defrag_hits', 'defrag_hits', 'gauge', 'Values moved by active defragmentation since the start.'],
   ['active_defrag_key_hits', 'defrag_key_hits', 'gauge', 'Keys defragmented since the start.'],
   ['active_defrag_key_misses', 'defrag_key_misses', 'gauge', 'Keys that needed no defragmentation, since the start.'],
@@ -113,12 +136,24 @@ const ROWS: readonly FieldRow[] = [
   ['mem_fragmentation_bytes', 'mem_fragmentation_bytes', 'gauge', 'Resident less used memory, in bytes.'],
   ['mem_fragmentation_ratio', 'mem_fragmentation_ratio', 'gauge', 'Resident divided by used memory.'],
   ['mem_not_counted_for_evict', 'mem_not_counted_for_eviction_bytes', 'gauge', 'Bytes that do not count against maxmemory.'],
-  ['mem_overhead_db_hashtable_rehashing', 'mem_overhead_db_hashtable_rehashing_bytes', 'gauge', 'Bytes the tables of keys need besides while they are rehashed.', '7.4.'],
+  [
+    'mem_overhead_db_hashtable_rehashing',
+    'mem_overhead_db_hashtable_rehashing_bytes',
+    'gauge',
+    'Bytes the tables of keys need besides while they are rehashed.',
+    '7.4.',
+  ],
   ['mem_replication_backlog', 'mem_replication_backlog_bytes', 'gauge', 'Bytes of the replication backlog.'],
   ['mem_total_replication_buffers', 'mem_total_replication_buffers_bytes', 'gauge', 'Bytes of all replication buffers together.', '7.0.'],
   ['maxmemory', 'memory_max_bytes', 'gauge', 'Memory limit in bytes; 0 when there is none.'],
   ['maxfragmentationmemory_reservation', 'memory_max_fragmentation_reservation_bytes', 'gauge', 'Bytes kept for fragmentation (Azure).', 'Azure'],
-  ['maxfragmentationmemory_desired_reservation', 'memory_max_fragmentation_reservation_desired_bytes', 'gauge', 'Bytes wanted for fragmentation (Azure).', 'Azure'],
+  [
+    'maxfragmentationmemory_desired_reservation',
+    'memory_max_fragmentation_reservation_desired_bytes',
+    'gauge',
+    'Bytes wanted for fragmentation (Azure).',
+    'Azure',
+  ],
   ['maxmemory_reservation', 'memory_max_reservation_bytes', 'gauge', 'Bytes kept for other than the cache (Azure).', 'Azure'],
   ['maxmemory_desired_reservation', 'memory_max_reservation_desired_bytes', 'gauge', 'Bytes wanted for other than the cache (Azure).', 'Azure'],
   ['used_memory', 'memory_used_bytes', 'gauge', 'Bytes allocated by the server.'],
@@ -209,7 +244,10 @@ export interface InfoField {
 
 /** Every field by its key in INFO. */
 export const INFO_FIELDS: ReadonlyMap<string, InfoField> = new Map(
-  ROWS.map(([key, name, type, help, since = '']) => [key, { key, family: family(`redis_${name}`, type, help), over: DIVISORS[key] ?? 1, isSystem: SYSTEM.has(key), since }]),
+  ROWS.map(([key, name, type, help, since = '']) => [
+    key,
+    { key, family: family(`redis_${name}`, type, help), over: DIVISORS[key] ?? 1, isSystem: SYSTEM.has(key), since },
+  ]),
 );
 
 /**

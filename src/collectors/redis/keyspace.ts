@@ -6,7 +6,12 @@ const KEYS = family('redis_db_keys', 'gauge', 'Keys in the database.', ['db']);
 const EXPIRING = family('redis_db_keys_expiring', 'gauge', 'Keys with an expiry in the database.', ['db']);
 const AVERAGE_TTL = family('redis_db_avg_ttl_seconds', 'gauge', 'Average time to live of the keys with an expiry, in seconds.', ['db']);
 const CACHED = family('redis_db_keys_cached', 'gauge', 'Keys of the database held in memory in front of the storage provider (KeyDB).', ['db']);
-const WITH_EXPIRING_ITEMS = family('redis_db_keys_with_expiring_items', 'gauge', 'Keys of the database some of whose own fields expire (Redis 7.4, Valkey 9).', ['db']);
+const WITH_EXPIRING_ITEMS = family(
+  'redis_db_keys_with_expiring_items',
+  'gauge',
+  'Keys of the database some of whose own fields expire (Redis 7.4, Valkey 9).',
+  ['db'],
+);
 
 export const KEYSPACE_FAMILIES = [KEYS, EXPIRING, AVERAGE_TTL, CACHED, WITH_EXPIRING_ITEMS];
 

@@ -283,7 +283,10 @@ describe('a real server', async () => {
       return;
     }
     // pageDifferences joins several label sets by ` | `.
-    assert.deepEqual(pageDifferences(page, FAMILIES.replace('cmd,quantile|cmd', 'cmd,quantile').trim()).filter((line) => !line.includes('cmd,quantile | cmd')), []);
+    assert.deepEqual(
+      pageDifferences(page, FAMILIES.replace('cmd,quantile|cmd', 'cmd,quantile').trim()).filter((line) => !line.includes('cmd,quantile | cmd')),
+      [],
+    );
     assert.deepEqual(rounds.warnings, []);
     for (const [name, one] of page) assert.ok(one.help.length > 5, `${name} has no HELP`);
   });
@@ -399,7 +402,8 @@ describe('a real server', async () => {
 
   test('a restarted server is read in the first round after it is back; meanwhile it is down', { skip: skipForeign }, async () => {
     const rounds = open(ours().address);
-    const runId = (page: Map<string, PageFamily>): string | undefined => /run_id="([^"]*)"/.exec([...(page.get('redis_instance_info')?.samples.keys() ?? [])][0] ?? '')?.[1];
+    const runId = (page: Map<string, PageFamily>): string | undefined =>
+      /run_id="([^"]*)"/.exec([...(page.get('redis_instance_info')?.samples.keys() ?? [])][0] ?? '')?.[1];
     const first = runId(await assertUp(rounds));
     await ours().restart();
     assert.notEqual(runId(await assertUp(rounds)), first);
@@ -488,7 +492,9 @@ test('a master and its replica name each other', async (t) => {
     assert.equal(value(page, 'redis_slave_info', masterLabels.replace('}', ',read_only="1"}')), '1');
     const counterpart = await assertUp(ofMaster);
     assert.equal(value(counterpart, 'redis_connected_slaves'), '1');
-    assert.ok(Number(value(counterpart, 'redis_connected_slave_offset_bytes', `{slave_ip="127.0.0.1",slave_port="${replica.port}",slave_state="online"}`)) >= 0);
+    assert.ok(
+      Number(value(counterpart, 'redis_connected_slave_offset_bytes', `{slave_ip="127.0.0.1",slave_port="${replica.port}",slave_state="online"}`)) >= 0,
+    );
     assert.ok(Number(value(counterpart, 'redis_connected_slave_lag_seconds', `{slave_ip="127.0.0.1",slave_port="${replica.port}",slave_state="online"}`)) >= 0);
   } finally {
     await ofMaster.close();

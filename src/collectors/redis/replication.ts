@@ -8,7 +8,10 @@ const LINK_UP = family('redis_master_link_up', 'gauge', 'Whether this replica is
 const LAST_IO = family('redis_master_last_io_seconds_ago', 'gauge', 'Seconds since this replica last heard of its master; -1 while the link is down.', MASTER);
 const SYNC_IN_PROGRESS = family('redis_master_sync_in_progress', 'gauge', 'Whether this replica is being synchronized with its master.', MASTER);
 const REPLICA_OFFSET = family('redis_slave_repl_offset', 'gauge', 'Replication offset this replica has reached.', MASTER);
-const REPLICA_INFO = family('redis_slave_info', 'gauge', 'Constant 1 on a replica; the labels name its master and whether it refuses writes.', [...MASTER, 'read_only']);
+const REPLICA_INFO = family('redis_slave_info', 'gauge', 'Constant 1 on a replica; the labels name its master and whether it refuses writes.', [
+  ...MASTER,
+  'read_only',
+]);
 const CONNECTED_OFFSET = family('redis_connected_slave_offset_bytes', 'gauge', 'Replication offset that a connected replica has confirmed.', REPLICA);
 const CONNECTED_LAG = family('redis_connected_slave_lag_seconds', 'gauge', 'Seconds since a connected replica last confirmed its offset.', REPLICA);
 

@@ -97,7 +97,14 @@ test('configured targets: secrets from files, TLS texts from files', () => {
   assert.deepEqual(
     redisTargets(options, { REDIS_ADDR: 'ignored' }, (path) => files[path] ?? ''),
     [
-      { name: 'a', address: 'cache-a:6379', settings: { address: { ...base, host: 'cache-a', tls: true, user: 'me', password: 'secret' }, tls: { ca: 'PEM', serverName: 'cache', skipVerification: false } } },
+      {
+        name: 'a',
+        address: 'cache-a:6379',
+        settings: {
+          address: { ...base, host: 'cache-a', tls: true, user: 'me', password: 'secret' },
+          tls: { ca: 'PEM', serverName: 'cache', skipVerification: false },
+        },
+      },
       { name: 'b', address: 'cache-b:6379', settings: { address: { ...base, host: 'cache-b', password: 'mapped' } } },
     ],
   );

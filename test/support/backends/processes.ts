@@ -35,7 +35,13 @@ export async function freePort(): Promise<number> {
 }
 
 /** Starts a program detached; its output goes to `logFile` so that no pipe ties it to the test. */
-export function startProcess(command: string, args: readonly string[], logFile: string, options: SpawnOptions = {}, stopSignal: NodeJS.Signals = 'SIGTERM'): ServerProcess {
+export function startProcess(
+  command: string,
+  args: readonly string[],
+  logFile: string,
+  options: SpawnOptions = {},
+  stopSignal: NodeJS.Signals = 'SIGTERM',
+): ServerProcess {
   const log = openSync(logFile, 'a');
   const child: ChildProcess = spawn(command, args, { ...options, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);

@@ -130,7 +130,8 @@ export function pageDifferences(page: ReadonlyMap<string, PageFamily>, expected:
   for (const [name, text] of wanted) {
     const family = page.get(name);
     if (family === undefined) differences.push(`missing: ${name}`);
-    else if (`${family.type} ${family.labels.join(' | ')}` !== text) differences.push(`${name}: ${family.type} ${family.labels.join(' | ')} instead of ${text}`);
+    else if (`${family.type} ${family.labels.join(' | ')}` !== text)
+      differences.push(`${name}: ${family.type} ${family.labels.join(' | ')} instead of ${text}`);
   }
   for (const name of page.keys()) if (!wanted.has(name)) differences.push(`not expected: ${name}`);
   return differences;

@@ -3,7 +3,12 @@ import { family } from '../../../model/family.ts';
 import type { PostgresPart } from '../part.ts';
 import { ViewRows } from '../view-rows.ts';
 
-const CONNECTION_LIMIT = family('pg_database_connection_limit', 'gauge', 'Sessions the database accepts at the same time (pg_database.datconnlimit); -1 means no limit.', ['datname']);
+const CONNECTION_LIMIT = family(
+  'pg_database_connection_limit',
+  'gauge',
+  'Sessions the database accepts at the same time (pg_database.datconnlimit); -1 means no limit.',
+  ['datname'],
+);
 const SIZE = family('pg_database_size_bytes', 'gauge', 'Disk space of the database in bytes, by pg_database_size().', ['datname']);
 
 const LIMITS = 'SELECT datname, coalesce(datconnlimit, 0) FROM pg_catalog.pg_database ORDER BY datname';
@@ -26,8 +31,14 @@ export const database: PostgresPart = {
     const sizes = new ViewRows([{ family: SIZE, ifNull: 'omit' }]);
     return async ({ ask, sheet }) => {
       const kept = (name: string | null | undefined): boolean => !excluded.has(name ?? '');
-      limits.write((await ask(LIMITS, 'limits')).filter(([name]) => kept(name)), sheet);
-      sizes.write((await ask(SIZES, 'sizes')).filter(([name]) => kept(name)), sheet);
+      limits.write(
+        (await ask(LIMITS, 'limits')).filter(([name]) => kept(name)),
+        sheet,
+      );
+      sizes.write(
+        (await ask(SIZES, 'sizes')).filter(([name]) => kept(name)),
+        sheet,
+      );
       return OK;
     };
   },

@@ -6,7 +6,11 @@ import type { Row } from '../connection.ts';
 import type { PostgresPart } from '../part.ts';
 
 /** Stands for the families whose names come from the server: `pg_settings_<name>[_bytes|_seconds]`. */
-const BY_RULE = family('pg_settings_*', 'gauge', 'A numeric or boolean server parameter (view pg_settings): sizes in bytes, times in seconds, on and off as 1 and 0.');
+const BY_RULE = family(
+  'pg_settings_*',
+  'gauge',
+  'A numeric or boolean server parameter (view pg_settings): sizes in bytes, times in seconds, on and off as 1 and 0.',
+);
 
 /** Limits that our own session has set for itself (source `session`) are not the server's: what they would be reset to is. */
 const QUERY = `

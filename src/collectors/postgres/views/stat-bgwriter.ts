@@ -17,12 +17,24 @@ interface BgwriterColumn {
  */
 const COLUMNS: readonly BgwriterColumn[] = [
   { family: counter('checkpoints_timed', 'Checkpoints started because checkpoint_timeout had passed.'), before17: 'checkpoints_timed', since17: 'c.num_timed' },
-  { family: counter('checkpoints_req', 'Checkpoints started on request, such as by the amount of WAL.'), before17: 'checkpoints_req', since17: 'c.num_requested' },
+  {
+    family: counter('checkpoints_req', 'Checkpoints started on request, such as by the amount of WAL.'),
+    before17: 'checkpoints_req',
+    since17: 'c.num_requested',
+  },
   { family: counter('checkpoint_write_time', 'Milliseconds checkpoints spent writing files.'), before17: 'checkpoint_write_time', since17: 'c.write_time' },
-  { family: counter('checkpoint_sync_time', 'Milliseconds checkpoints spent synchronizing files to disk.'), before17: 'checkpoint_sync_time', since17: 'c.sync_time' },
+  {
+    family: counter('checkpoint_sync_time', 'Milliseconds checkpoints spent synchronizing files to disk.'),
+    before17: 'checkpoint_sync_time',
+    since17: 'c.sync_time',
+  },
   { family: counter('buffers_checkpoint', 'Buffers written by checkpoints.'), before17: 'buffers_checkpoint', since17: 'c.buffers_written' },
   { family: counter('buffers_clean', 'Buffers written by the background writer.'), before17: 'buffers_clean', since17: 'b.buffers_clean' },
-  { family: counter('maxwritten_clean', 'Times the background writer stopped a cleaning scan because it had written too many buffers.'), before17: 'maxwritten_clean', since17: 'b.maxwritten_clean' },
+  {
+    family: counter('maxwritten_clean', 'Times the background writer stopped a cleaning scan because it had written too many buffers.'),
+    before17: 'maxwritten_clean',
+    since17: 'b.maxwritten_clean',
+  },
   { family: counter('buffers_backend', 'Buffers written by backends themselves (before PostgreSQL 17).'), before17: 'buffers_backend' },
   { family: counter('buffers_backend_fsync', 'Times a backend had to call fsync itself (before PostgreSQL 17).'), before17: 'buffers_backend_fsync' },
   { family: counter('buffers_alloc', 'Buffers allocated.'), before17: 'buffers_alloc', since17: 'b.buffers_alloc' },

@@ -5,13 +5,18 @@ import type { PostgresPart } from '../part.ts';
 import { type ValueColumn, ViewRows } from '../view-rows.ts';
 
 export const UP = family('pg_up', 'gauge', 'Whether the server could be reached and let us in: 1 yes, 0 no.');
-export const LAST_SCRAPE_ERROR = family('pg_exporter_last_scrape_error', 'gauge', 'Whether the last run could not connect or its basic queries failed: 1 yes, 0 no.');
+export const LAST_SCRAPE_ERROR = family(
+  'pg_exporter_last_scrape_error',
+  'gauge',
+  'Whether the last run could not connect or its basic queries failed: 1 yes, 0 no.',
+);
 export const LAST_SCRAPE_DURATION = family('pg_exporter_last_scrape_duration_seconds', 'gauge', 'Seconds the last run of the basic queries took.');
 export const SCRAPES = family('pg_exporter_scrapes_total', 'counter', 'Runs of the basic queries since the start.');
 const STATIC = family('pg_static', 'untyped', 'Constant 1; the labels give the version of the server.', ['server', 'short_version', 'version']);
 
 const LABELS = ['datid', 'datname', 'server'];
-const conflict = (column: string, what: string): Family => family(`pg_stat_database_conflicts_${column}`, 'counter', `Queries cancelled on this standby because of ${what}.`, LABELS);
+const conflict = (column: string, what: string): Family =>
+  family(`pg_stat_database_conflicts_${column}`, 'counter', `Queries cancelled on this standby because of ${what}.`, LABELS);
 /** Columns known to be counters; a column that a newer server adds is printed as untyped. */
 const CONFLICTS: readonly Family[] = [
   conflict('confl_tablespace', 'dropped tablespaces'),
@@ -21,7 +26,12 @@ const CONFLICTS: readonly Family[] = [
   conflict('confl_deadlock', 'deadlocks'),
 ];
 /** Since PostgreSQL 16; the peer has no entry for it and prints it untyped. */
-const LOGICAL_SLOT = family('pg_stat_database_conflicts_confl_active_logicalslot', 'untyped', 'Queries cancelled on this standby because of logical replication slots.', LABELS);
+const LOGICAL_SLOT = family(
+  'pg_stat_database_conflicts_confl_active_logicalslot',
+  'untyped',
+  'Queries cancelled on this standby because of logical replication slots.',
+  LABELS,
+);
 
 /** `PostgreSQL 15.18 (Debian ...)` gives 15.18.0, `EnterpriseDB 9.6.24.31` gives 9.6.24, `PostgreSQL 18beta1` gives 18.0.0. */
 export function shortVersion(version: string): string | undefined {
