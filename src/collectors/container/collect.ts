@@ -12,6 +12,7 @@ import { type Layout, detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
+import { FileSystems } from './file-systems.ts';
 import { networkGroup } from './network.ts';
 import { type ContainerOptions, containerOptions } from './options.ts';
 import { processGroup } from './process.ts';
@@ -34,6 +35,7 @@ export function open(scope: Scope): HostSession {
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
+    if (part === 'disk') groups.set(part, new FileSystems(tree, readers.mounts(), roots, options.pod_mounts));
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));
     const spec = specs[part];
     if (spec !== undefined) groups.set(part, new Group(shared, spec()));

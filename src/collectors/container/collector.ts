@@ -1,6 +1,22 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
 import type { Family } from '../../model/family.ts';
-import { BASE, CPU, CPU_LOAD, CPUSET, DISK_IO, HUGETLB, MACHINE_FAMILIES, MEMORY, MEMORY_NUMA, NETWORK, OOM, PRESSURE, PROCESS, SPEC } from './families.ts';
+import {
+  BASE,
+  CPU,
+  CPU_LOAD,
+  CPUSET,
+  DISK,
+  DISK_IO,
+  HUGETLB,
+  MACHINE_FAMILIES,
+  MEMORY,
+  MEMORY_NUMA,
+  NETWORK,
+  OOM,
+  PRESSURE,
+  PROCESS,
+  SPEC,
+} from './families.ts';
 import { containerOptions } from './options.ts';
 import { report } from './report.ts';
 
@@ -19,6 +35,7 @@ export default defineCollector({
     part('cpu', CPU),
     part('cpuLoad', CPU_LOAD),
     part('cpuset', CPUSET, false),
+    part('disk', DISK),
     part('diskIO', DISK_IO),
     part('hugetlb', HUGETLB, false),
     part('machine', MACHINE_FAMILIES),

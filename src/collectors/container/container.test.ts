@@ -10,7 +10,7 @@ import { Bench, type TestTree, fixture, plant, samples } from './harness.ts';
 import { sharesOfWeight } from './spec.ts';
 
 /** Every part whose numbers do not depend on when the tree was laid out. */
-const STEADY = definition.parts.map(({ name }) => name).filter((name) => name !== 'base');
+const STEADY = definition.parts.map(({ name }) => name).filter((name) => name !== 'base' && name !== 'disk');
 
 function withTree(name: string, body: (tree: TestTree) => void): void {
   const tree = plant(fixture(`${name}.tree`));

@@ -78,6 +78,13 @@ export const MEMORY = {
   refaultFile: perCgroup('container_memory_workingset_refault_file_total', 'counter', 'Refaults of file pages that had been evicted.'),
 } as const;
 
+export const DISK = {
+  inodesFree: perCgroup('container_fs_inodes_free', 'gauge', 'Free inodes of the file system.', ['device']),
+  inodesTotal: perCgroup('container_fs_inodes_total', 'gauge', 'Inodes of the file system.', ['device']),
+  limit: perCgroup('container_fs_limit_bytes', 'gauge', 'Size of the file system, in bytes.', ['device']),
+  usage: perCgroup('container_fs_usage_bytes', 'gauge', 'Space used on the file system, in bytes.', ['device']),
+} as const;
+
 export const DISK_IO = {
   deviceUsage: perCgroup('container_blkio_device_usage_total', 'counter', 'Bytes moved to and from a block device, by operation.', [
     'device',

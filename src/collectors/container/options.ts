@@ -24,12 +24,17 @@ export const OPTIONS = {
     flag: 'boot_id_file',
     help: 'Files that may hold the boot id, separated by commas; the first readable one is taken.',
   },
+  pod_mounts: {
+    schema: z.boolean().default(false),
+    help: 'Show overlay and pod file systems (volumes, secrets, shared memory) among those of the machine, as cAdvisor does: several for each pod.',
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export const containerOptions = z.strictObject({
   percpu: OPTIONS.percpu.schema,
   machine_id_file: OPTIONS.machine_id_file.schema,
   boot_id_file: OPTIONS.boot_id_file.schema,
+  pod_mounts: OPTIONS.pod_mounts.schema,
 });
 
 export type ContainerOptions = z.infer<typeof containerOptions>;
