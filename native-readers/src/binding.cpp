@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "readers/machine.hpp"
+#include "readers/mounts.hpp"
 #include "readers/page.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
@@ -37,7 +39,7 @@ struct Instance {
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
-enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554 };
+enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554, mounts = 0x524d4e54 };
 
 struct Handle {
   HandleKind kind;
@@ -51,6 +53,10 @@ struct SourceHandle : Handle {
 
 struct SetHandle : Handle {
   SourceSet set;
+};
+
+struct MountsHandle : Handle {
+  std::vector<std::shared_ptr<MountCalls::Call>> calls;
 };
 
 // --- Errors. None of these returns for its caller. ---
@@ -124,6 +130,11 @@ SourceHandle* take_source(napi_env env, napi_value value) {
 SetHandle* take_set(napi_env env, napi_value value) {
   Handle* handle = take_handle(env, value);
   return handle != nullptr && handle->kind == HandleKind::set ? static_cast<SetHandle*>(handle) : nullptr;
+}
+
+MountsHandle* take_mounts(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::mounts ? static_cast<MountsHandle*>(handle) : nullptr;
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
@@ -363,6 +374,55 @@ napi_value close_set(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
+// --- Mounts ---
+
+// mounts(): handle
+napi_value mounts(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr) return fail(env, "mounts()");
+  return make_external(
+      env, std::unique_ptr<MountsHandle>(new MountsHandle{{HandleKind::mounts, ++instance->handles, Format{}}, {}}));
+}
+
+// setPaths(mounts, paths)
+napi_value set_paths(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t count = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "setPaths(mounts, paths)");
+  MountsHandle* handle = take_mounts(env, arguments[0]);
+  if (handle == nullptr || napi_get_array_length(env, arguments[1], &count) != napi_ok) {
+    return fail(env, "setPaths(mounts, paths)");
+  }
+  std::vector<std::string> paths(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value path = nullptr;
+    if (napi_get_element(env, arguments[1], i, &path) != napi_ok || !take(env, path, paths[i])) {
+      return fail(env, "setPaths: a path is not a string");
+    }
+  }
+  handle->calls = MountCalls::process().name(paths);
+  return make_undefined(env);
+}
+
+// runMounts(mounts, waitMs, status, numbers); blocks the calling thread for at most waitMs
+napi_value run_mounts(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "runMounts(mounts, waitMs, status, numbers)";
+  std::array<napi_value, 4> arguments{};
+  uint32_t wait_ms = 0;
+  std::span<int32_t> status;
+  std::span<double> numbers;
+  if (!take_arguments(env, info, arguments)) return fail(env, kUsage);
+  MountsHandle* handle = take_mounts(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], wait_ms) || !take(env, arguments[2], status) ||
+      !take(env, arguments[3], numbers)) {
+    return fail(env, kUsage);
+  }
+  const size_t paths = handle->calls.size();
+  if (status.size() < paths || numbers.size() / kMountNumbers < paths) return fail(env, "runMounts: results too small");
+  MountCalls::process().run(handle->calls, std::chrono::milliseconds(wait_ms), status, numbers);
+  return make_undefined(env);
+}
+
 // --- Pages ---
 
 // encode(blob, ops, families, values, stamps, run, page, index): as Readers.encode
@@ -452,6 +512,9 @@ NAPI_MODULE_INIT() {
       {"scanSet", scan_set},
       {"readMember", read_member},
       {"closeSet", close_set},
+      {"mounts", mounts},
+      {"setPaths", set_paths},
+      {"runMounts", run_mounts},
       {"encode", encode},
       {"uname", uname_fields},
       {"threadCpuSeconds", thread_cpu},

@@ -22,7 +22,6 @@ export type WholeFormat = Required<SourceFormat>;
 export function wholeFormat(format: SourceFormat = {}): WholeFormat {
   const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false } = format;
   if (!Number.isInteger(keys) || keys < 0 || keys > 0xffffffff) throw new RangeError(`keys: ${keys}`);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: delimiters are bytes, and every ASCII byte may be one.
   if (!/^[\x01-\x7f]*$/.test(delimiters)) throw new RangeError(`delimiters must be ASCII: ${JSON.stringify(delimiters)}`);
   return { keys, delimiters, hex, text, reopen, attribute };
 }

@@ -42,14 +42,7 @@ interface Addon {
   set(keys: number, delimiters: string, flags: number, largestTextBytes: number): Handle;
   addMember(set: Handle, path: string): number;
   removeMember(set: Handle, member: number): void;
-  scanSet(
-    set: Handle,
-    numbers: Float64Array,
-    status: Int32Array,
-    start: Uint32Array,
-    counts: Uint32Array,
-    progress: Uint32Array,
-  ): boolean;
+  scanSet(set: Handle, numbers: Float64Array, status: Int32Array, start: Uint32Array, counts: Uint32Array, progress: Uint32Array): boolean;
   readMember(set: Handle, member: number): number;
   closeSet(set: Handle): void;
   encode(
@@ -86,6 +79,8 @@ const TEXT_TOKEN = 0xffffffff;
 
 /** Numbers per path of a mounts run. */
 const MOUNT_NUMBERS = 7;
+
+const LONGEST_WAIT_MS = 86_400_000;
 
 const FIRST_NUMBERS = 16;
 
@@ -281,7 +276,9 @@ class NativeMounts implements MountStats {
   }
 
   run(waitMs: number): void {
-    this.addon.runMounts(this.handle, waitMs, this.status, this.numbers);
+    // The addon takes whole milliseconds; a day is for ever.
+    const wholeMs = Math.min(Math.max(0, Math.ceil(waitMs)), LONGEST_WAIT_MS);
+    this.addon.runMounts(this.handle, wholeMs, this.status, this.numbers);
   }
 }
 

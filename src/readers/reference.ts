@@ -107,7 +107,6 @@ function cutText(bytes: Buffer, format: WholeFormat): Cut {
 
 const CHUNK_BYTES = 64 * 1024;
 
-
 /** A failure of a system call as node reports it. */
 interface SystemError {
   readonly code: string;
@@ -441,14 +440,7 @@ function malformedPlan(): RangeError {
   return new RangeError('page plan points outside its blob, slots or index');
 }
 
-function encodePage(
-  plan: PagePlan,
-  values: Float64Array,
-  stamps: Uint32Array,
-  run: number,
-  page: Uint8Array,
-  index: Uint32Array,
-): number {
+function encodePage(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
   if (Math.floor(index.length / INDEX_WORDS) < plan.families) throw malformedPlan();
   const reader = new PlanReader(plan);
   const writer = new PageWriter(page);

@@ -12,34 +12,60 @@ namespace readers {
 
 class ShapeHash {
  public:
-  // One event that is not text: a number's place, a line end, a delimiter.
-  void mark(uint64_t code) noexcept { state_ = fold(state_ ^ code, kMarkFactor); }
+  // What stands between texts is told by events of two bits (0 to 2) or by a byte. They are gathered in a word before they
+  // are mixed in, because numbers come every few nanoseconds and a mixing step takes as long.
+  void event(uint64_t code) noexcept {
+    events_ = events_ << 2U | code;
+    if (events_ >= kFull) flush_events();
+  }
+  void event_byte(uint8_t byte) noexcept {
+    // The one code that is no event of its own says that a byte follows.
+    events_ = events_ << 10U | uint64_t{3} << 8U | byte;
+    if (events_ >= kFull) flush_events();
+  }
 
-  // A text token. The length takes part, so that "ab" "c" and "a" "bc" differ.
+  // A token of text, together with the events before it. Its length takes part, so "ab" "c" and "a" "bc" differ.
   void text(std::string_view bytes) noexcept {
     const char* at = bytes.data();
     size_t left = bytes.size();
-    const uint64_t factor = kTextFactor ^ (static_cast<uint64_t>(left) << 1);
-    while (left > 8) {
-      state_ = fold(state_ ^ load<uint64_t>(at), kTextFactor);
+    if (left <= 8) {
+      mix(tail(at, left), events_ << 4U | left);
+    } else {
+      mix(load<uint64_t>(at), events_ << 4U | kLongText);
       at += 8;
       left -= 8;
+      for (; left > 8; at += 8, left -= 8) mix(load<uint64_t>(at), 0);
+      mix(tail(at, left), bytes.size());
     }
-    state_ = fold(state_ ^ tail(at, left), factor);
+    events_ = kNoEvents;
   }
 
-  [[nodiscard]] uint64_t value() const noexcept { return state_; }
+  [[nodiscard]] uint64_t value() noexcept {
+    flush_events();
+    return state_;
+  }
 
  private:
   __extension__ using Wide = unsigned __int128;
 
-  // Odd numbers with evenly spread bits (wyhash's secret).
-  static constexpr uint64_t kTextFactor = 0xa0761d6478bd642fU;
-  static constexpr uint64_t kMarkFactor = 0xe7037ed1a0b428dbU;
+  // An odd number with evenly spread bits (wyhash's secret).
+  static constexpr uint64_t kFactor = 0xa0761d6478bd642fU;
+  // The leading one tells how many events follow it.
+  static constexpr uint64_t kNoEvents = 1;
+  // Beyond this another event might not fit: `events_` stays below 2^60, the length of a short text goes beside it.
+  static constexpr uint64_t kFull = uint64_t{1} << 50U;
+  // In place of the length of a short text, 0 to 8.
+  static constexpr uint64_t kLongText = 15;
+  static constexpr uint64_t kNoText = 14;
 
-  static uint64_t fold(uint64_t a, uint64_t b) noexcept {
-    const Wide product = static_cast<Wide>(a) * b;
-    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64U);
+  void mix(uint64_t a, uint64_t b) noexcept {
+    const Wide product = static_cast<Wide>(state_ ^ a) * (kFactor ^ b);
+    state_ = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64U);
+  }
+
+  void flush_events() noexcept {
+    mix(0, events_ << 4U | kNoText);
+    events_ = kNoEvents;
   }
 
   template <typename Word>
@@ -57,6 +83,7 @@ class ShapeHash {
   }
 
   uint64_t state_ = 0x8ebc6af09c88c6e3U;
+  uint64_t events_ = kNoEvents;
 };
 
 }  // namespace readers

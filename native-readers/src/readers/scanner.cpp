@@ -3,12 +3,12 @@
 namespace readers {
 namespace {
 
-// Marks of the shape; `gap` adds kGap, a delimiter adds its byte. They need only differ from each other.
-constexpr uint64_t kNumber = 1U << 16U;
-constexpr uint64_t kLineEnd = 2U << 16U;
-constexpr uint64_t kDelimiter = 3U << 16U;
-constexpr uint64_t kGapBeforeWord = 4U << 16U;
-constexpr uint64_t kGap = 1U << 8U;
+// Events of the shape, and the byte events: a gap before a word, a delimiter (ASCII) with or without a gap before it.
+constexpr uint64_t kNumber = 0;
+constexpr uint64_t kNumberAfterGap = 1;
+constexpr uint64_t kLineEnd = 2;
+constexpr uint8_t kGapBeforeWord = 0;
+constexpr uint8_t kGapBeforeDelimiter = 0x80;
 
 class ShapeSink {
  public:
@@ -17,18 +17,18 @@ class ShapeSink {
   void number(size_t, size_t, double value, bool gap) noexcept {
     if (count_ < room_.size()) room_[count_] = value;
     ++count_;
-    hash_.mark(kNumber + (gap ? kGap : 0));
+    hash_.event(gap ? kNumberAfterGap : kNumber);
   }
   void word(size_t at, size_t length, bool gap) noexcept {
-    if (gap) hash_.mark(kGapBeforeWord);
+    if (gap) hash_.event_byte(kGapBeforeWord);
     hash_.text(text_.substr(at, length));
   }
   void delimiter(char byte, bool gap) noexcept {
-    hash_.mark(kDelimiter + (gap ? kGap : 0) + static_cast<uint8_t>(byte));
+    hash_.event_byte(static_cast<uint8_t>(static_cast<uint8_t>(byte) | (gap ? kGapBeforeDelimiter : 0)));
   }
-  void line_end() noexcept { hash_.mark(kLineEnd); }
+  void line_end() noexcept { hash_.event(kLineEnd); }
 
-  [[nodiscard]] Scan result() const noexcept { return {hash_.value(), count_}; }
+  [[nodiscard]] Scan result() noexcept { return {hash_.value(), count_}; }
 
  private:
   std::string_view text_;

@@ -8,12 +8,65 @@
 
 #include "core/hash.hpp"
 #include "core/number.hpp"
+#include "core/word.hpp"
 #include "readers/format.hpp"
 
 namespace readers {
 
-// Nineteen digits always fit 64 bits.
-inline constexpr size_t kSafeDigits = 19;
+// Digits that are read as two words; longer numbers are rare.
+inline constexpr size_t kFastDigits = 2 * word::kBytes;
+
+// Offset of the first byte at or after `at` that ends a token, or the text's size.
+[[nodiscard]] inline size_t token_end(std::string_view text, size_t at, const Format& format) noexcept {
+  if (word::kUsable && format.delimiter_count <= kFastDelimiters) {
+    while (text.size() - at >= word::kBytes) {
+      const uint64_t bytes = word::load(text.data() + at);
+      // Blanks, line feeds and other control characters in one go: the last belong to tokens, which is seen below.
+      uint64_t ends = word::below(bytes, ' ' + 1);
+      for (size_t i = 0; i < format.delimiter_count; ++i) ends |= word::equal(bytes, format.delimiter_words[i]);
+      if (ends == 0) {
+        at += word::kBytes;
+        continue;
+      }
+      at += word::first(ends);
+      if (format.ends_token(text[at])) return at;
+      ++at;
+    }
+  }
+  while (at < text.size() && !format.ends_token(text[at])) ++at;
+  return at;
+}
+
+// Offset of the first byte at or after `at` that is no blank, or the text's size.
+[[nodiscard]] inline size_t blanks_end(std::string_view text, size_t at, const Format& format) noexcept {
+  while (word::kUsable && text.size() - at >= word::kBytes) {
+    const size_t spaces = word::leading(word::load(text.data() + at), word::repeat(' '));
+    at += spaces;
+    if (spaces < word::kBytes) break;
+  }
+  while (at < text.size() && format.class_of(text[at]) == kBlank) ++at;
+  return at;
+}
+
+// Whether a digit and a space stand at text[at].
+[[nodiscard]] inline bool is_lone_digit(std::string_view text, size_t at, const Format& format) noexcept {
+  return text.size() - at >= 2 && text[at + 1] == ' ' && format.class_of(text[at]) <= kLastDigit;
+}
+
+// Value of an unsigned integer of at most kFastDigits digits that stands at text[at]; nothing when it is something else or
+// too near to the text's end for whole words.
+[[nodiscard]] inline std::optional<uint64_t> fast_integer(std::string_view text, size_t at, size_t length) noexcept {
+  if (!word::kUsable || length > kFastDigits || text.size() - at < kFastDigits) return std::nullopt;
+  const size_t head = length <= word::kBytes ? length : word::kBytes;
+  const uint64_t high = word::digits(word::load(text.data() + at), head);
+  if (!word::are_digits(high)) return std::nullopt;
+  if (length <= word::kBytes) return word::number(high);
+  // The last eight digits; those that were in the first word as well are shifted out of it.
+  const size_t rest = length - word::kBytes;
+  const uint64_t low = word::digits(word::load(text.data() + at + rest), word::kBytes);
+  if (!word::are_digits(low)) return std::nullopt;
+  return word::number(word::digits(word::load(text.data() + at), rest)) * 100'000'000U + word::number(low);
+}
 
 // Calls, in reading order:
 //   sink.number(at, length, value, gap)   sink.word(at, length, gap)   sink.delimiter(byte, gap)   sink.line_end()
@@ -22,59 +75,61 @@ template <typename Sink>
 void cut(std::string_view text, const Format& format, Sink& sink) noexcept {
   const size_t size = text.size();
   size_t at = 0;
-  uint32_t column = 0;
+  // Tokens of the line that are still text whatever they look like.
+  uint32_t keys_left = format.keys;
   bool at_line_start = true;
   bool gap = false;
   while (at < size) {
-    const char byte = text[at];
-    const ByteClass kind = format.class_of(byte);
-    if (kind == ByteClass::blank) {
-      gap = !at_line_start;
-      ++at;
-      continue;
-    }
-    if (kind == ByteClass::line_feed) {
-      sink.line_end();
-      column = 0;
-      at_line_start = true;
-      gap = false;
-      ++at;
-      continue;
-    }
-    at_line_start = false;
-    if (kind == ByteClass::delimiter) {
-      sink.delimiter(byte, gap);
+    const uint8_t kind = format.class_of(text[at]);
+    if (kind > kTokenByte) {
+      if (kind == kBlank) {
+        gap = !at_line_start;
+        at = blanks_end(text, at + 1, format);
+        continue;
+      }
+      if (kind == kLineFeed) {
+        sink.line_end();
+        keys_left = format.keys;
+        at_line_start = true;
+      } else {
+        sink.delimiter(text[at], gap);
+        at_line_start = false;
+      }
       gap = false;
       ++at;
       continue;
     }
 
     const size_t start = at;
-    const bool may_be_number = column >= format.keys && !format.text;
-    ++column;
-    // Nearly every number of a kernel file is a short unsigned integer: read while looking for the token's end.
-    if (may_be_number && !format.hex) {
-      uint64_t value = 0;
-      while (at < size && at - start < kSafeDigits) {
-        const auto digit = static_cast<uint64_t>(static_cast<uint8_t>(text[at])) - '0';
-        if (digit > 9 || format.class_of(text[at]) != ByteClass::token) break;
-        value = value * 10 + digit;
-        ++at;
-      }
-      if (at > start && (at == size || format.class_of(text[at]) != ByteClass::token)) {
-        sink.number(start, at - start, static_cast<double>(value), gap);
-        gap = false;
-        continue;
+    at_line_start = false;
+    // Half of the numbers in kernel files are a lone digit with a blank behind: a short cut for runs of these two bytes.
+    if (keys_left == 0 && !format.text && is_lone_digit(text, at, format)) {
+      do {
+        sink.number(at, 1, static_cast<double>(format.class_of(text[at])), gap);
+        gap = true;
+        at += 2;
+      } while (is_lone_digit(text, at, format));
+      continue;
+    }
+    at = token_end(text, at + 1, format);
+    const size_t length = at - start;
+    std::optional<double> value;
+    if (keys_left > 0) {
+      --keys_left;
+    } else if (format.hex) {
+      value = parse_hex(text.substr(start, length));
+    } else if (!format.text && (kind <= kLastDigit || text[start] == '-')) {
+      // Nearly every number is a short unsigned integer.
+      if (const auto integer = fast_integer(text, start, length)) {
+        value = static_cast<double>(static_cast<int64_t>(*integer));
+      } else {
+        value = parse_decimal(text.substr(start, length));
       }
     }
-    while (at < size && format.class_of(text[at]) == ByteClass::token) ++at;
-    const std::string_view token = text.substr(start, at - start);
-    std::optional<double> value;
-    if (may_be_number) value = format.hex ? parse_hex(token) : parse_decimal(token);
     if (value) {
-      sink.number(start, token.size(), *value, gap);
+      sink.number(start, length, *value, gap);
     } else {
-      sink.word(start, token.size(), gap);
+      sink.word(start, length, gap);
     }
     gap = false;
   }

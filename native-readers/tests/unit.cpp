@@ -1,0 +1,18 @@
+#include "unit.hpp"
+
+#include <unistd.h>
+
+#include "check.hpp"
+
+int main() {
+  // A call that never comes back must fail the run, not hang it.
+  alarm(300);
+  tests::test_numbers();
+  tests::test_go_numbers();
+  tests::test_shapes();
+  tests::test_sources();
+  tests::test_pages();
+  tests::test_mounts();
+  std::printf("unit: %zu checks\n", tests::checks().load());
+  return 0;
+}

@@ -1,0 +1,13 @@
+// The parts of the unit test program.
+#pragma once
+
+namespace tests {
+
+void test_numbers();
+void test_go_numbers();
+void test_shapes();
+void test_sources();
+void test_pages();
+void test_mounts();
+
+}  // namespace tests

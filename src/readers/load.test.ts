@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadReaders } from './load.ts';
+import { addonPath } from './native.ts';
+
+const built = addonPath() !== undefined;
+
+test('the addon is chosen exactly when it was built, unless told otherwise', () => {
+  assert.equal(loadReaders('').native, built);
+  assert.equal(loadReaders('reference').native, false);
+  if (built) assert.equal(loadReaders('native').native, true);
+  else assert.throws(() => loadReaders('native'), /not built/);
+  assert.throws(() => loadReaders('fast'), /EXPORTERD_READERS/);
+});
+
+/** Runs an expression on a copy of the compiled package in which the addon is what `prepare` makes it. */
+function inCopy(expression: string, prepare: (addon: string) => void): { status: number | null; stdout: string; stderr: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'exporterd-load-'));
+  try {
+    const source = dirname(dirname(fileURLToPath(import.meta.url)));
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    for (const part of ['readers', 'model']) cpSync(join(source, part), join(folder, 'dist', 'src', part), { recursive: true });
+    mkdirSync(join(folder, 'native-readers', 'build'), { recursive: true });
+    prepare(join(folder, 'native-readers', 'build', 'readers.node'));
+    // The suffix of this file: .js when compiled, .ts when run from source.
+    const load = join(folder, 'dist', 'src', 'readers', `load${fileURLToPath(import.meta.url).slice(-3)}`);
+    const script = `const { loadReaders, exitNow } = await import(${JSON.stringify(load)});\n${expression}`;
+    return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const PRINT_NATIVE = 'console.log(loadReaders().native)';
+
+test('without the addon the reference readers are used', () => {
+  const { status, stdout, stderr } = inCopy(PRINT_NATIVE, () => undefined);
+  assert.equal(stdout, 'false\n', stderr);
+  assert.equal(status, 0);
+});
+
+test('an addon that does not load is an error that names it', () => {
+  const { status, stderr } = inCopy(PRINT_NATIVE, (addon) => writeFileSync(addon, 'not a shared object'));
+  assert.notEqual(status, 0);
+  assert.match(stderr, /native-readers\/build\/readers\.node does not load/);
+});
+
+test('exitNow ends the process with its code, with and without the addon', () => {
+  const expression = "setInterval(() => {}, 1000);\nconsole.error('before');\nexitNow(7);\nconsole.error('after');";
+  for (const withAddon of built ? [true, false] : [false]) {
+    const { status, stderr } = inCopy(expression, (addon) => {
+      if (withAddon) cpSync(addonPath() ?? '', addon);
+    });
+    assert.equal(status, 7);
+    assert.equal(stderr, 'before\n');
+  }
+});
