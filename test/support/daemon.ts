@@ -10,6 +10,8 @@ export interface RunningDaemon {
   readonly url: string;
   /** Log lines so far. */
   readonly log: readonly Record<string, unknown>[];
+  /** What it has written to standard output so far. */
+  stdout(): string;
   page(path: string, headers?: Readonly<Record<string, string>>): Promise<string>;
   /** SIGTERM; resolves with exit code and how long it took, milliseconds. */
   stop(): Promise<{ code: number | null; ms: number }>;
@@ -20,12 +22,21 @@ export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): R
   return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...more };
 }
 
+/** Daemons that still run: none outlives the test that started it, however that test ends. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Starts the built daemon on a free loopback port and waits until it listens. */
 export async function startDaemon(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<RunningDaemon> {
   const child = spawn(process.execPath, [MAIN, ...args, '--web.listen-address=127.0.0.1:0', '--log.format=json'], {
     env: cleanEnvironment(environment),
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   const log: Record<string, unknown>[] = [];
   let rest = '';
   let listening: (address: string) => void = () => undefined;
@@ -34,7 +45,7 @@ export async function startDaemon(args: readonly string[], environment: Readonly
     listening = resolve;
     failed = reject;
   });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
@@ -43,13 +54,16 @@ export async function startDaemon(args: readonly string[], environment: Readonly
       if (entry['msg'] === 'listening') listening(String(entry['address']));
     }
   });
-  child.once('exit', (code) => failed(new Error(`daemon ended with ${code}: ${JSON.stringify(log)} ${rest}`)));
+  child.once('exit', () => running.delete(child));
+  // Not `exit`: what it wrote last may still be in the pipe then.
+  child.once('close', (code) => failed(new Error(`daemon ended with ${code}: ${JSON.stringify(log)} ${rest}`)));
   const url = `http://${await address}`;
   address.catch(() => undefined);
   return {
     process: child,
     url,
     log,
+    stdout: () => stdout,
     async page(path, headers = {}) {
       const response = await fetch(url + path, { headers });
       const text = await response.text();
