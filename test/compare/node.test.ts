@@ -113,6 +113,20 @@ test('the machine itself: no family of the peer is missing', { skip }, async () 
   }
 });
 
+test('help texts are our own words', { skip }, async () => {
+  const parts = (await discoverParts()).filter((part) => part.enabledByDefault).map(({ name }) => name);
+  const peer = await startPeer(program ?? '', parts, LIVE_ROOTS);
+  const pages = nodePages({ readers: loadReaders(), roots: LIVE_ROOTS, parts });
+  try {
+    const helpOf = (page: string): Map<string, string> => new Map([...page.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', help = '']) => [name, help]));
+    const theirs = helpOf(await peer.page());
+    for (const part of parts) for (const [name, help] of helpOf(pages.run(part).page)) assert.notEqual(help, theirs.get(name), name);
+  } finally {
+    pages.close();
+    await peer.stop();
+  }
+});
+
 function hasLine(page: string, prefix: string): boolean {
   return page.split('\n').some((line) => line.startsWith(prefix));
 }

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareBytes } from '../../model/escape.ts';
+import definition from './collector.ts';
+import { partNames } from './discover.ts';
+
+/** Collectors of node_exporter 1.12.1 on Linux that are on without being asked for. */
+const ON = new Set(
+  (
+    'arp bcache bcachefs bonding btrfs conntrack cpu cpufreq diskstats dmi dmmultipath edac entropy fibrechannel filefd filesystem hwmon infiniband ipvs ' +
+    'kernel_hung loadavg mdadm meminfo netclass netdev netstat nfs nfsd nvme os powersupplyclass pressure rapl schedstat selinux sockstat softnet stat ' +
+    'tapestats textfile thermal_zone time timex udp_queues uname vmstat watchdog xfs zfs'
+  ).split(' '),
+);
+const OFF = new Set(
+  (
+    'buddyinfo cgroups cpu_vulnerabilities drbd drm ethtool interrupts ksmd lnstat logind meminfo_numa mountstats network_route ntp nvmesubsystem pcidevice perf ' +
+    'processes qdisc runit slabinfo softirqs supervisord swap sysctl systemd tcpstat wifi xfrm zoneinfo'
+  ).split(' '),
+);
+
+test('the files are the parts, on and off as in the peer', () => {
+  assert.deepEqual(
+    definition.parts.map(({ name }) => name),
+    partNames(),
+  );
+  for (const { name, enabledByDefault } of definition.parts) {
+    assert.ok(ON.has(name) || OFF.has(name), `${name} is no collector of the peer`);
+    assert.equal(enabledByDefault, ON.has(name), name);
+  }
+});
+
+test('families: of one part each, with help in a sentence and labels in wire order', () => {
+  const owners = new Map<string, string>();
+  for (const part of definition.parts) {
+    for (const { name, help, labels, type } of part.families) {
+      if (name.startsWith('node_scrape_collector_')) continue;
+      // Two parts of the peer share this family.
+      if (name !== 'node_cpu_frequency_hertz') assert.equal(owners.get(name), undefined, `${name} is of ${owners.get(name)} and ${part.name}`);
+      owners.set(name, part.name);
+      assert.match(name, /^node_[a-zA-Z0-9_]+$/);
+      assert.match(help, /^\S.*[^ .]\.$/s, name);
+      assert.deepEqual([...labels].sort(compareBytes), labels, name);
+      assert.ok(type === 'counter' || type === 'gauge' || type === 'untyped', name);
+    }
+  }
+});
+
+test('one target, on without any configuration', () => {
+  assert.equal(definition.enabledByDefault, true);
+  assert.deepEqual(
+    definition.targets(definition.options.parse({}), {}, () => '').map(({ name }) => name),
+    ['local'],
+  );
+});

@@ -1,0 +1,160 @@
+import { readdirSync } from 'node:fs';
+import { OK } from '../../../collect/contract.ts';
+import { compareBytes } from '../../../model/escape.ts';
+import { family } from '../../../model/family.ts';
+import { BoundFiles } from '../bound-files.ts';
+import type { Layout } from '../bound-source.ts';
+import { isMissing, readProblem } from '../file-error.ts';
+import type { NodePart } from '../part.ts';
+
+const STATE = family('node_zfs_zpool_state', 'gauge', 'Whether a pool is in a state.', ['zpool', 'state']);
+const STATES = ['online', 'degraded', 'faulted', 'offline', 'removed', 'unavail', 'suspended'];
+
+/** By file below spl/kstat/zfs, what stands between `node_zfs_` and the name of the row. */
+const GROUPS: ReadonlyMap<string, string> = new Map([
+  ['abdstats', 'abd'],
+  ['arcstats', 'arc'],
+  ['dbufstats', 'dbuf'],
+  ['dmu_tx', 'dmu_tx'],
+  ['dnodestats', 'dnode'],
+  ['fm', 'fm'],
+  ['vdev_cache_stats', 'vdev_cache'],
+  ['vdev_mirror_stats', 'vdev_mirror'],
+  ['xuio_stats', 'xuio'],
+  ['zfetchstats', 'zfetch'],
+  ['zil', 'zil'],
+]);
+
+/** KSTAT_DATA_INT64 and KSTAT_DATA_UINT64. */
+const SIGNED = '3';
+const UNSIGNED = '4';
+/** Names of the oldest `io` header. */
+const FEWEST_IO_COLUMNS = 12;
+
+/** The peer takes what is behind the last dot; other characters that a name may not have become underscores. */
+function rowName(row: string): string {
+  return row.slice(row.lastIndexOf('.') + 1).replace(/[^a-zA-Z0-9_:]/g, '_');
+}
+
+function isHeader(words: readonly { readonly text: string }[]): boolean {
+  return words.length === 3 && words[0]?.text === 'name' && words[1]?.text === 'type' && words[2]?.text === 'data';
+}
+
+/** `hits                            4    8772612`, behind a line `name type data`. Rows of other types are left out. */
+function groupLayout(group: string, file: string): Layout {
+  return (rows, series) => {
+    const header = rows.findIndex(isHeader);
+    if (header < 0) throw series.problem(rows.length, '"name type data"');
+    for (const [row, words] of rows.entries()) {
+      const [name, type, value] = words;
+      if (row <= header || value === undefined || (type?.text !== SIGNED && type?.text !== UNSIGNED)) continue;
+      const key = name?.text ?? '';
+      series.number(row, value, family(`node_zfs_${group}_${rowName(key)}`, 'untyped', `The row ${key} of ZFS's ${file}.`));
+    }
+  };
+}
+
+/** `nread nwritten reads ...` and a line of numbers; gone in OpenZFS 2.1. */
+function poolLayout(pool: string): Layout {
+  return (rows, series) => {
+    const header = rows.findIndex((words) => words.length >= FEWEST_IO_COLUMNS && words[0]?.text === 'nread');
+    if (header < 0) return;
+    for (const [row, words] of rows.entries()) {
+      if (row <= header) continue;
+      for (const [i, { text }] of (rows[header] ?? []).entries()) {
+        series.number(row, words[i], family(`node_zfs_zpool_${rowName(text)}`, 'untyped', `The column ${text} of a pool's io kstat.`, ['zpool']), [pool]);
+      }
+    }
+  };
+}
+
+/** `dataset_name 7 tank/home` and rows such as `reads 4 28`. */
+function datasetLayout(pool: string): Layout {
+  return (rows, series) => {
+    const header = rows.findIndex(isHeader);
+    if (header < 0) throw series.problem(rows.length, '"name type data"');
+    let dataset = '';
+    for (const [row, words] of rows.entries()) {
+      const [name, type, value] = words;
+      if (row <= header || value === undefined) continue;
+      const key = name?.text ?? '';
+      if (key === 'dataset_name') dataset = words.slice(2).map(({ text }) => text).join(' ');
+      else if (type?.text === UNSIGNED) {
+        const help = `The row ${key} of a data set's kstat.`;
+        series.number(row, value, family(`node_zfs_zpool_dataset_${rowName(key)}`, 'untyped', help, ['zpool', 'dataset']), [dataset, pool]);
+      }
+    }
+  };
+}
+
+/** `ONLINE` */
+function stateLayout(pool: string): Layout {
+  return (rows, series) => {
+    const state = rows[0]?.map(({ text }) => text).join(' ').toLowerCase();
+    // Labels in wire order: state, zpool.
+    for (const known of STATES) series.constant(STATE, [known, pool], state === known ? 1 : 0);
+  };
+}
+
+interface PoolFile {
+  readonly path: string;
+  readonly kind: 'io' | 'objset' | 'state';
+  readonly pool: string;
+}
+
+function kindOf(name: string): PoolFile['kind'] | undefined {
+  if (name === 'io' || name === 'state') return name;
+  return name.startsWith('objset-') ? 'objset' : undefined;
+}
+
+/** Files of the pools. A pool that is exported meanwhile has none. Throws CollectError `read`. */
+function poolFiles(base: string, pools: readonly string[]): PoolFile[] {
+  return pools.flatMap((pool) => {
+    let names: string[];
+    try {
+      names = readdirSync(`${base}/${pool}`).sort(compareBytes);
+    } catch (error) {
+      // Files beside the pools are no folders.
+      if (isMissing(error)) return [];
+      throw readProblem(`${base}/${pool}`, error);
+    }
+    return names.flatMap((name) => {
+      const kind = kindOf(name);
+      return kind === undefined ? [] : [{ path: `${base}/${pool}/${name}`, kind, pool }];
+    });
+  });
+}
+
+/** spl/kstat/zfs below the procfs root: kstats of OpenZFS, its pools and their data sets. */
+export const part: NodePart = {
+  name: 'zfs',
+  enabledByDefault: true,
+  families: [STATE],
+  open(scope) {
+    const base = scope.directory(scope.proc('spl/kstat/zfs'));
+    const groups = [...GROUPS].map(([file, group]) => scope.bound(`${base.path}/${file}`, { keys: 2 }, groupLayout(group, file)));
+    let files = new Map<string, PoolFile>();
+    const open = (path: string) => {
+      const file = files.get(path);
+      const pool = file?.pool ?? '';
+      if (file?.kind === 'state') return scope.bound(path, { text: true, reopen: true }, stateLayout(pool));
+      if (file?.kind === 'io') return scope.bound(path, { reopen: true }, poolLayout(pool));
+      return scope.bound(path, { keys: 2, reopen: true }, datasetLayout(pool));
+    };
+    const pools = new BoundFiles(open);
+    return {
+      collect(sheet) {
+        if (base.scan() === 'absent') return scope.missing(base);
+        for (const source of groups) source.collect(sheet);
+        files = new Map(poolFiles(base.path, base.names.filter((name) => !GROUPS.has(name))).map((file) => [file.path, file]));
+        pools.follow([...files.keys()]);
+        pools.collect(sheet);
+        return OK;
+      },
+      close() {
+        for (const source of groups) source.close();
+        pools.close();
+      },
+    };
+  },
+};
