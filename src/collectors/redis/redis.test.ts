@@ -3,8 +3,9 @@ import { createServer, type Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { backendOf, skipUnless } from '../../../test/support/backends/availability.ts';
 import { freePort, until } from '../../../test/support/backends/processes.ts';
+import { startPeer } from '../../../test/support/backends/peer.ts';
 import { type RedisBackend, startRedis } from '../../../test/support/backends/redis.ts';
-import { openRounds, type PageFamily, pageDifferences, type Rounds, readPage } from '../../../test/support/backends/rounds.ts';
+import { openRounds, type PageFamily, pageDifferences, type Rounds, readPage, shapeOf } from '../../../test/support/backends/rounds.ts';
 import { CollectError } from '../../collect/contract.ts';
 import * as worker from './collect.ts';
 import definition from './collector.ts';
@@ -522,6 +523,48 @@ test('cluster mode: CLUSTER INFO from the first round on, one database', async (
       assert.equal(page.get('redis_db_keys')?.samples.size, 1);
     }
   } finally {
+    await rounds.close();
+    await backend.stop();
+  }
+});
+
+/** Families whose type or labels were others in redis_exporter 1.45, and those of its own process. */
+const OTHER_IN_145 = new Set(['redis_expired_time_cap_reached_total', 'redis_instance_info', 'redis_exporter_build_info']);
+
+test('side by side with a redis_exporter: its families of INFO and CONFIG are ours', async (t) => {
+  const state = await startRedis();
+  const skip = skipUnless(state);
+  if (skip !== false) {
+    t.skip(skip);
+    return;
+  }
+  const backend = backendOf(state);
+  const peer = await startPeer(['redis_exporter', 'prometheus-redis-exporter'], { REDIS_ADDR: backend.address });
+  const rounds = roundsOf(backend.address);
+  try {
+    if ('missing' in peer) {
+      t.skip(peer.missing);
+      return;
+    }
+    await assertUp(rounds);
+    const ours = await assertUp(rounds);
+    const theirs = readPage(await peer.backend.page());
+    const compared = [...theirs].filter(([name]) => ours.has(name) && !OTHER_IN_145.has(name));
+    assert.ok(compared.length > 100, `${compared.length} families in common`);
+    for (const [name, family] of compared) assert.equal(shapeOf(ours.get(name) ?? family), shapeOf(family), name);
+    for (const name of [
+      'redis_memory_max_bytes',
+      'redis_process_id',
+      'redis_config_maxclients',
+      'redis_max_clients',
+      'redis_second_repl_offset',
+      'redis_rdb_last_save_timestamp_seconds',
+    ]) {
+      assert.equal(value(ours, name), value(theirs, name), name);
+    }
+    assert.deepEqual([...(ours.get('redis_db_keys')?.samples ?? [])], [...(theirs.get('redis_db_keys')?.samples ?? [])]);
+  } finally {
+    if (!('missing' in peer)) await peer.backend.stop();
     await rounds.close();
     await backend.stop();
   }

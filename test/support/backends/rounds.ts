@@ -136,3 +136,8 @@ export function pageDifferences(page: ReadonlyMap<string, PageFamily>, expected:
   for (const name of page.keys()) if (!wanted.has(name)) differences.push(`not expected: ${name}`);
   return differences;
 }
+
+/** What a family looks like to a dashboard: its type and the label names of its series. */
+export function shapeOf({ type, labels }: PageFamily): string {
+  return `${type} ${labels.join(' | ')}`;
+}
