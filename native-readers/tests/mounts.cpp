@@ -1,7 +1,10 @@
 // Calls that block for real, on a condition the test holds.
 #include "readers/mounts.hpp"
 
-#include <sys/resource.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -199,6 +202,43 @@ void test_many_threads(MountCalls& registry) {
   wait_for_helpers(registry, 0);
 }
 
+// A FUSE file system whose server never answers: statfs(2) really hangs in the kernel. In a mount namespace of this thread
+// (and the helpers it starts), so that nothing else on the machine meets it. Needs root and /dev/fuse.
+void test_real_hang() {
+  const int server = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  if (server < 0 || unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    std::printf("mounts: real hung mount skipped, no /dev/fuse or no right to mount here\n");
+    if (server >= 0) close(server);
+    return;
+  }
+  char folder[] = "/tmp/readers-hung-XXXXXX";
+  CHECK(mkdtemp(folder) != nullptr);
+  const std::string options = "fd=" + std::to_string(server) + ",rootmode=40000,user_id=0,group_id=0";
+  if (mount("hung", folder, "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    std::printf("mounts: real hung mount skipped, the kernel has no FUSE\n");
+    close(server);
+    rmdir(folder);
+    return;
+  }
+  MountCalls& registry = MountCalls::process();
+  Run run(registry, {folder, "/"});
+  run(registry, 1500ms);
+  CHECK((run.status == std::vector<int32_t>{kMountStuck, 0}));
+  run(registry, kAmple);
+  CHECK((run.status == std::vector<int32_t>{kMountStuck, 0}));
+  CHECK(registry.helpers() == 1);
+
+  // Without a server the kernel ends the call, and its error is the next run's answer.
+  CHECK(close(server) == 0);
+  wait_for_helpers(registry, 0);
+  run(registry, kAmple);
+  CHECK(run.status[0] > 0 && run.status[1] == 0);
+  wait_for_helpers(registry, 0);
+  CHECK(umount2(folder, MNT_DETACH) == 0);
+  CHECK(rmdir(folder) == 0);
+  std::printf("mounts: a real hung mount was left alone and came back\n");
+}
+
 }  // namespace
 
 void test_mounts() {
@@ -216,6 +256,7 @@ void test_mounts() {
   MountCalls::process().run(calls, kAmple, status, numbers);
   CHECK(status[0] == 0 && numbers[0] > 0 && status[1] == ENOENT);
   wait_for_helpers(MountCalls::process(), 0);
+  test_real_hang();
 }
 
 }  // namespace tests
