@@ -80,9 +80,17 @@ export interface FileKind {
   bind(rows: readonly Token[][]): Bindings | undefined;
   /** The column that takes how many numbers there are (`cgroup.procs`); such a file is not bound. */
   readonly counts?: number;
+  /** Changes only when someone configures the cgroup: may be read a few runs late when there are too many to keep open. */
+  readonly steady?: boolean;
   /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
   path?(cgroup: Cgroup): string | undefined;
 }
+
+/** Descriptors beyond the budget are opened for each scan; those of steady files in one scan of so many. */
+const STEADY_TURNS = 8;
+
+/** Sets of a file: the kept ones, and the turns. */
+const SETS = STEADY_TURNS + 1;
 
 /** Texts remembered per file kind; more come only from files that are not what they should be. */
 const MAX_SHAPES = 256;
@@ -95,10 +103,16 @@ export class CgroupFile {
   readonly #kind: FileKind;
   readonly #root: string;
   readonly #budget: DescriptorBudget;
-  readonly #kept: SourceSet;
-  readonly #reopened: SourceSet;
-  #usesReopened = false;
-  /** By cgroup index: member number times two, plus one in the reopened set; -1 for none. */
+  /** The kept descriptors first, then sets of files that are opened for each scan, scanned in turn. */
+  readonly #sets: readonly SourceSet[];
+  /** By set: members. */
+  readonly #sizes: number[];
+  /** By set: scanned in this run. */
+  readonly #scanned: boolean[];
+  /** By set: has members that were never scanned. */
+  readonly #fresh: boolean[];
+  #turn = 0;
+  /** By cgroup index: member number times SETS, plus the place of its set; -1 for none. */
   #member = new Int32Array(64).fill(-1);
   /** By cgroup index. */
   readonly #shapes: (Shape | undefined)[] = [];
@@ -111,8 +125,11 @@ export class CgroupFile {
     this.#kind = kind;
     this.#root = root === '/' ? '' : root;
     this.#budget = budget;
-    this.#kept = readers.set(kind.format);
-    this.#reopened = readers.set({ ...kind.format, reopen: true });
+    const turns = kind.steady === true ? STEADY_TURNS : 1;
+    this.#sets = [readers.set(kind.format), ...Array.from({ length: turns }, () => readers.set({ ...kind.format, reopen: true }))];
+    this.#sizes = this.#sets.map(() => 0);
+    this.#scanned = this.#sets.map(() => false);
+    this.#fresh = this.#sets.map(() => false);
   }
 
   add(cgroup: Cgroup): void {
@@ -120,9 +137,10 @@ export class CgroupFile {
     if (index >= this.#member.length) this.#grow(index + 1);
     const path = this.#kind.path === undefined ? `${this.#root}${id === '/' ? '' : id}/${this.#kind.name}` : this.#kind.path(cgroup);
     if (path === undefined) return;
-    const keep = this.#kind.format.reopen !== true && this.#budget.take();
-    if (!keep) this.#usesReopened = true;
-    this.#member[index] = (keep ? this.#kept : this.#reopened).add(path) * 2 + (keep ? 0 : 1);
+    const place = this.#kind.format.reopen !== true && this.#budget.take() ? 0 : this.#turnFor();
+    this.#sizes[place] = (this.#sizes[place] as number) + 1;
+    this.#fresh[place] = true;
+    this.#member[index] = (this.#sets[place] as SourceSet).add(path) * SETS + place;
     this.#shapes[index] = undefined;
     this.#seen[index] = 0;
   }
@@ -130,16 +148,22 @@ export class CgroupFile {
   remove(index: number): void {
     const member = this.#member[index] ?? -1;
     if (member < 0) return;
-    if ((member & 1) === 0) {
-      this.#kept.remove(member >> 1);
-      this.#budget.give();
-    } else this.#reopened.remove(member >> 1);
+    const place = member % SETS;
+    (this.#sets[place] as SourceSet).remove((member - place) / SETS);
+    this.#sizes[place] = (this.#sizes[place] as number) - 1;
+    if (place === 0) this.#budget.give();
     this.#member[index] = -1;
   }
 
   scan(): void {
-    this.#kept.scan();
-    if (this.#usesReopened) this.#reopened.scan();
+    this.#turn = (this.#turn % (this.#sets.length - 1)) + 1;
+    for (const [place, set] of this.#sets.entries()) {
+      const due = (this.#sizes[place] as number) > 0 && (place === 0 || place === this.#turn || this.#fresh[place] === true);
+      this.#scanned[place] = due;
+      if (!due) continue;
+      this.#fresh[place] = false;
+      set.scan();
+    }
   }
 
   /**
@@ -153,8 +177,9 @@ export class CgroupFile {
       if (this.#kind.path !== undefined && cgroup.identity !== undefined) this.add(cgroup); // Its name may have come; read from the next scan on.
       return 'missing';
     }
-    const set = (member & 1) === 0 ? this.#kept : this.#reopened;
-    const at = member >> 1;
+    const place = member % SETS;
+    const set = this.#sets[place] as SourceSet;
+    const at = (member - place) / SETS;
     const status = set.status[at] ?? UNUSED;
     if (status < 0) {
       if (this.#kind.path === undefined) return this.#fault(index, status);
@@ -169,7 +194,7 @@ export class CgroupFile {
       return 'ok';
     }
     let shape = this.#shapes[index];
-    if (status === 1 || shape === undefined) this.#shapes[index] = shape = this.#bind(set, at);
+    if (shape === undefined || (status === 1 && this.#scanned[place] === true)) this.#shapes[index] = shape = this.#bind(set, at);
     if (shape === UNREAD) {
       this.#shapes[index] = undefined;
       return 'gone';
@@ -188,8 +213,19 @@ export class CgroupFile {
   }
 
   close(): void {
-    this.#kept.close();
-    this.#reopened.close();
+    for (const set of this.#sets) set.close();
+  }
+
+  /** The set that is scanned next anyway, so that a newcomer has no set scanned for its sake; the emptiest when that is full. */
+  #turnFor(): number {
+    const turns = this.#sets.length - 1;
+    const next = (this.#turn % turns) + 1;
+    let [total, emptiest] = [0, next];
+    for (let place = 1; place <= turns; place++) {
+      total += this.#sizes[place] as number;
+      if ((this.#sizes[place] as number) < (this.#sizes[emptiest] as number)) emptiest = place;
+    }
+    return (this.#sizes[next] as number) <= total / turns + 16 ? next : emptiest;
   }
 
   #fault(index: number, status: number): Reading {

@@ -7,7 +7,12 @@ import { referenceReaders } from '../../readers/reference.ts';
 import definition from './collector.ts';
 import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
 import { Bench, type TestTree, fixture, plant, samples } from './harness.ts';
-import { sharesOfWeight } from './spec.ts';
+import { Sheet } from '../../collect/sheet.ts';
+import { loadReaders } from '../../readers/load.ts';
+import { Group } from './group.ts';
+import { detectLayout } from './layout.ts';
+import { sharesOfWeight, specGroup } from './spec.ts';
+import { Tree } from './tree.ts';
 
 /** Every part whose numbers do not depend on when the tree was laid out. */
 const STEADY = definition.parts.map(({ name }) => name).filter((name) => name !== 'base' && name !== 'disk');
@@ -246,6 +251,44 @@ describe('container: descriptors', () => {
     assert.deepEqual([budget.take(), budget.take()], [true, false]);
     budget.give();
     assert.equal(budget.take(), true);
+  });
+
+  test('beyond the budget files are opened for each scan, steady ones in turn: the same numbers, no descriptors', () => {
+    withTree('v1', (tree) => {
+      for (let i = 0; i < 60; i++) tree.write(`${MEMORY}/many${i}/memory.limit_in_bytes`, `${i * 4096}\n`);
+      const layout = detectLayout(tree.roots);
+      let monotonicMs = 0;
+      const readers = loadReaders();
+      const shared = { tree: new Tree(layout, tree.roots.procfs, () => monotonicMs), readers, budget: new DescriptorBudget(0), warn: () => assert.fail() };
+      const group = new Group(
+        shared,
+        specGroup(false, () => ({ memory: 7, swap: 0 })),
+      );
+      const sheet = new Sheet(readers, { maxSeries: 10_000, maxBytes: 1 << 24 });
+      const before = readdirSync('/proc/self/fd').length;
+      const run = () => {
+        monotonicMs += 1000;
+        sheet.begin();
+        group.collect('spec', sheet);
+        assert.equal(readdirSync('/proc/self/fd').length, before);
+        return samples(sheet.text());
+      };
+      const limit = (i: number) => `container_spec_memory_limit_bytes{id="/many${i}"}`;
+      let found = run();
+      for (let i = 1; i < 60; i++) assert.equal(found.get(limit(i)), i * 4096, 'all are read at once when new');
+      assert.equal(found.get(`container_spec_cpu_shares{id="${APP}"}`), 512);
+      for (let i = 1; i < 60; i++) tree.write(`${MEMORY}/many${i}/memory.limit_in_bytes`, `${i * 8192}\n`);
+      tree.write(`${MEMORY}/newcomer/memory.limit_in_bytes`, '4096\n');
+      found = run();
+      assert.equal(found.get('container_spec_memory_limit_bytes{id="/newcomer"}'), 4096, 'a newcomer does not wait for its turn');
+      const late = Array.from({ length: 59 }, (_, i) => found.get(limit(i + 1)) === (i + 1) * 4096).filter(Boolean).length;
+      assert.ok(late > 30 && late < 59, `${late} of 59 have not had their turn`);
+      for (let i = 0; i < 8; i++) found = run();
+      for (let i = 1; i < 60; i++) assert.equal(found.get(limit(i)), i * 8192, 'after eight runs each had its turn');
+      rmSync(join(tree.path, `${MEMORY}/many5`), { recursive: true });
+      assert.equal(run().has(limit(5)), false);
+      group.close();
+    });
   });
 
   test('a closed session has none', () => {

@@ -22,7 +22,7 @@ export function specGroup(unified: boolean, totals: () => { readonly memory: num
   const [limit, reservation, swap] = [columns.at('memoryLimit'), columns.at('memoryReservation'), columns.at('swapLimit')];
   return {
     columns: columns.list,
-    files: unified ? v2(columns) : v1(columns),
+    files: (unified ? v2(columns) : v1(columns)).map((kind) => ({ ...kind, steady: true })),
     blank: ABSENT,
     derive(row, cgroup) {
       const root = cgroup.id === '/';
