@@ -54,7 +54,16 @@ export function fixtures(): readonly Fixture[] {
       const folder = join(all, name);
       const differences = lines(join(folder, 'differences'));
       const only = (sign: string): string[] => differences.filter((line) => line.startsWith(`${sign} `)).map((line) => line.slice(2));
-      return { name, part: name.split('.')[0] ?? name, folder, flags: lines(join(folder, 'flags')), volatile: lines(join(folder, 'volatile')), onlyOurs: only('+'), onlyPeer: only('-'), peerFails: lines(join(folder, 'peer-fails')).join(' ') };
+      return {
+        name,
+        part: name.split('.')[0] ?? name,
+        folder,
+        flags: lines(join(folder, 'flags')),
+        volatile: lines(join(folder, 'volatile')),
+        onlyOurs: only('+'),
+        onlyPeer: only('-'),
+        peerFails: lines(join(folder, 'peer-fails')).join(' '),
+      };
     });
 }
 

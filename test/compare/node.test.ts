@@ -106,7 +106,10 @@ test('the machine itself: no family of the peer is missing', { skip }, async () 
     const theirs = samplesOf(await peer.page());
     const ours = new Set(parts.flatMap((part) => [...samplesOf(pages.run(part).page).types.keys()]));
     const own = /^(node_exporter_build_info|node_scrape_collector_)/;
-    assert.deepEqual([...theirs.types.keys()].filter((name) => !ours.has(name) && !own.test(name)), []);
+    assert.deepEqual(
+      [...theirs.types.keys()].filter((name) => !ours.has(name) && !own.test(name)),
+      [],
+    );
   } finally {
     pages.close();
     await peer.stop();

@@ -29,7 +29,8 @@ export class SeriesLayout {
    * Throws CollectError `parse` naming `line` (index of the row) when the token is missing or not a number.
    */
   number(line: number, token: Token | undefined, family: Family, labels: readonly string[] = [], times = 1, over = 1): void {
-    if (token === undefined || token.at < 0) throw this.problem(line, `a number for ${family.name}, not ${token === undefined ? 'the end of the line' : JSON.stringify(token.text)}`);
+    if (token === undefined || token.at < 0)
+      throw this.problem(line, `a number for ${family.name}, not ${token === undefined ? 'the end of the line' : JSON.stringify(token.text)}`);
     const slot = this.#slot(family, labels);
     if (slot >= 0) this.#binding.add(token.at, slot, times, over);
   }

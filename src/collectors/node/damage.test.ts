@@ -52,7 +52,13 @@ function checkFailure(error: unknown, tree: Tree): void {
 async function checkFixture(fixture: Fixture, readers: Readers, tree: Tree): Promise<void> {
   cpSync(fixture.folder, tree.folder, { recursive: true, verbatimSymlinks: true });
   const clock = { nowMs: 0 };
-  const pages = nodePages({ readers, roots: rootsIn(tree.folder), options: await optionsFrom(fixture.flags), parts: [fixture.part], monotonicMs: () => clock.nowMs });
+  const pages = nodePages({
+    readers,
+    roots: rootsIn(tree.folder),
+    options: await optionsFrom(fixture.flags),
+    parts: [fixture.part],
+    monotonicMs: () => clock.nowMs,
+  });
   const page = (): string => {
     const { page: text, error } = pages.run(fixture.part);
     checkFailure(error, tree);

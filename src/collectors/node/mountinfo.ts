@@ -45,9 +45,11 @@ export function parseMountinfo(path: string, text: string, rootfs: string): read
   for (const [line, content] of text.split('\n').entries()) {
     if (content === '') continue;
     const fields = content.split(' ');
-    if (fields.length < FEWEST_FIELDS || fields.at(-4) !== '-') throw parseProblem(path, line + 1, `at least ${FEWEST_FIELDS} fields, the fourth from the end "-"`);
+    if (fields.length < FEWEST_FIELDS || fields.at(-4) !== '-')
+      throw parseProblem(path, line + 1, `at least ${FEWEST_FIELDS} fields, the fourth from the end "-"`);
     const numbers = /^(\d+):(\d+)$/.exec(fields[2] ?? '');
-    if (numbers === null || !/^\d+$/.test(fields[0] ?? '') || !/^-?\d+$/.test(fields[1] ?? '')) throw parseProblem(path, line + 1, '"ID PARENT MAJOR:MINOR" in front');
+    if (numbers === null || !/^\d+$/.test(fields[0] ?? '') || !/^-?\d+$/.test(fields[1] ?? ''))
+      throw parseProblem(path, line + 1, '"ID PARENT MAJOR:MINOR" in front');
     const superOptions = fields.at(-1) ?? '';
     mounts.push({
       device: oneMark(fields.at(-2) ?? ''),

@@ -48,7 +48,12 @@ test('given options are taken; durations are seconds', () => {
 test('a given include clears the default exclude, an empty one does not', () => {
   assert.equal(parsed({ disk: { device_include: 'sda' } }).text('device-exclude'), '');
   assert.equal(parsed({ disk: { device_include: '' } }).text('device-exclude'), '^loop');
-  assert.equal(parsed({ disk: { device_include: 'sda' } }).filter('device-exclude', 'device-include').keeps('loop0'), false);
+  assert.equal(
+    parsed({ disk: { device_include: 'sda' } })
+      .filter('device-exclude', 'device-include')
+      .keeps('loop0'),
+    false,
+  );
   assert.equal(parsed({}).filter('device-exclude', 'device-include').keeps('sda'), true);
 });
 

@@ -47,9 +47,18 @@ for (const [point, rootfs, expected] of [
   });
 }
 
-for (const line of ['36 35 98:0 /mnt1 /mnt2 rw - ext3 /dev/root', '36 35 98:0 / /a rw master:1 ext3 none rw x', '36 35 98 / /a rw - ext3 none rw', 'x 35 98:0 / /a rw - ext3 none rw', '36']) {
+for (const line of [
+  '36 35 98:0 /mnt1 /mnt2 rw - ext3 /dev/root',
+  '36 35 98:0 / /a rw master:1 ext3 none rw x',
+  '36 35 98 / /a rw - ext3 none rw',
+  'x 35 98:0 / /a rw - ext3 none rw',
+  '36',
+]) {
   test(`mountinfo: ${JSON.stringify(line)} fails the table and is named`, () => {
-    assert.throws(() => parseMountinfo('/proc/1/mountinfo', MOUNT + line, ''), (error) => error instanceof CollectError && error.code === 'parse' && error.place === '/proc/1/mountinfo:2');
+    assert.throws(
+      () => parseMountinfo('/proc/1/mountinfo', MOUNT + line, ''),
+      (error) => error instanceof CollectError && error.code === 'parse' && error.place === '/proc/1/mountinfo:2',
+    );
   });
 }
 
@@ -71,16 +80,23 @@ for (const [text, expected] of [
 }
 
 test('udev: properties only, split at the first equals sign', () => {
-  assert.deepEqual([...parseUdev('S:disk/x\nE:A=1\nE:B=x=y\nE:C=\nE:D\nG:systemd\n')], [
-    ['A', '1'],
-    ['B', 'x=y'],
-    ['C', ''],
-  ]);
+  assert.deepEqual(
+    [...parseUdev('S:disk/x\nE:A=1\nE:B=x=y\nE:C=\nE:D\nG:systemd\n')],
+    [
+      ['A', '1'],
+      ['B', 'x=y'],
+      ['C', ''],
+    ],
+  );
   assert.equal(parseUdev('').size, 0);
 });
 
 test('cpuinfo by architecture', () => {
-  const x86 = parseCpuinfo('f', 'processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: A: B\nflags\t\t: a b\n\nprocessor\t: 7\nphysical id\t: 1\ncache size\t: 8 KB\n', 'x64');
+  const x86 = parseCpuinfo(
+    'f',
+    'processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: A: B\nflags\t\t: a b\n\nprocessor\t: 7\nphysical id\t: 1\ncache size\t: 8 KB\n',
+    'x64',
+  );
   assert.deepEqual(
     x86.map(({ cpu, vendor, modelName, flags, package: physical, cacheSize }) => [cpu, vendor, modelName, flags, physical, cacheSize]),
     [
@@ -92,7 +108,8 @@ test('cpuinfo by architecture', () => {
   assert.equal(parseCpuinfo('f', 'system type\t: Loongson\nprocessor\t: 0\nModel Name\t: 3A5000\n', 'loong64')[0]?.vendor, 'Loongson');
   assert.equal(parseCpuinfo('f', 'processor\t: 0\nhart\t\t: 4\nisa\t\t: rv64imafdc\n', 'riscv64')[0]?.core, '4');
   assert.equal(parseCpuinfo('f', 'processor\t: 0\nmodel\t: 5\n', 'something')[0]?.model, '');
-  for (const text of ['', 'model : 5\n', 'processor\t: zero\n']) assert.throws(() => parseCpuinfo('/proc/cpuinfo', text, 'x64'), /^CollectError: \/proc\/cpuinfo:1: expected/);
+  for (const text of ['', 'model : 5\n', 'processor\t: zero\n'])
+    assert.throws(() => parseCpuinfo('/proc/cpuinfo', text, 'x64'), /^CollectError: \/proc\/cpuinfo:1: expected/);
 });
 
 test('errno texts are those of Go', () => {
@@ -113,8 +130,37 @@ function auxiliary(entries: readonly (readonly [number, number])[], wordBytes: 4
 test('page size from an auxiliary vector', () => {
   for (const wordBytes of [4, 8] as const) {
     for (const isLittleEndian of [true, false]) {
-      assert.equal(pageSizeIn(auxiliary([[3, 6], [6, 65536], [0, 0]], wordBytes, isLittleEndian), wordBytes, isLittleEndian), 65536);
-      assert.equal(pageSizeIn(auxiliary([[3, 6], [0, 0]], wordBytes, isLittleEndian), wordBytes, isLittleEndian), undefined);
+      assert.equal(
+        pageSizeIn(
+          auxiliary(
+            [
+              [3, 6],
+              [6, 65536],
+              [0, 0],
+            ],
+            wordBytes,
+            isLittleEndian,
+          ),
+          wordBytes,
+          isLittleEndian,
+        ),
+        65536,
+      );
+      assert.equal(
+        pageSizeIn(
+          auxiliary(
+            [
+              [3, 6],
+              [0, 0],
+            ],
+            wordBytes,
+            isLittleEndian,
+          ),
+          wordBytes,
+          isLittleEndian,
+        ),
+        undefined,
+      );
     }
   }
   assert.equal(pageSizeIn(Buffer.from([6, 0, 0]), 8, true), undefined);
@@ -157,13 +203,36 @@ for (const [name, rule, offset, expected] of [
   ['neither', 'EET-2', 5, 'UTC'],
 ] as const) {
   test(`time zone: ${name}`, () => {
-    const file = zone([[7200, 'EET'], [10800, 'MSK']], NOW - 10, 1, rule);
+    const file = zone(
+      [
+        [7200, 'EET'],
+        [10800, 'MSK'],
+      ],
+      NOW - 10,
+      1,
+      rule,
+    );
     assert.equal(abbreviation(file, offset, NOW), expected);
   });
 }
 
 test('time zone: a change that has not come yet does not count', () => {
-  assert.equal(abbreviation(zone([[7200, 'EET'], [10800, 'MSK']], NOW + 10, 1, 'XXX-9'), 7200, NOW), 'EET');
+  assert.equal(
+    abbreviation(
+      zone(
+        [
+          [7200, 'EET'],
+          [10800, 'MSK'],
+        ],
+        NOW + 10,
+        1,
+        'XXX-9',
+      ),
+      7200,
+      NOW,
+    ),
+    'EET',
+  );
 });
 
 test('time zone: no file, an empty, a cut or another one', () => {

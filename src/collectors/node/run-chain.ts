@@ -10,7 +10,7 @@ export class RunChain {
 
   /** True when the last call was in the run before this one, or in this run. */
   continues(sheet: Sheet): boolean {
-    const isKept = this.#sheet === sheet && (this.#run === sheet.run || this.#run === ((sheet.run - 1) >>> 0));
+    const isKept = this.#sheet === sheet && (this.#run === sheet.run || this.#run === (sheet.run - 1) >>> 0);
     this.#sheet = sheet;
     this.#run = sheet.run;
     return isKept;

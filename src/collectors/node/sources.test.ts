@@ -67,7 +67,11 @@ test('every other failure passes through and is tried again at once', () => {
   for (const code of ['EACCES', 'EIO', 'TOO_LARGE']) {
     const { source, scans } = countingSource({ code });
     const optional = new OptionalSource(source, () => 0);
-    for (let i = 0; i < 3; i++) assert.throws(() => optional.scan(), (error) => error instanceof ReaderError && error.code === code);
+    for (let i = 0; i < 3; i++)
+      assert.throws(
+        () => optional.scan(),
+        (error) => error instanceof ReaderError && error.code === code,
+      );
     assert.equal(scans(), 3);
   }
 });
@@ -109,7 +113,10 @@ for (const [name, readers] of bothReaders()) {
   test(`a layout that failed is not believed when the same text comes again (${name})`, (context) => {
     const { tree, run } = bound(context, 'a 1\nb x\n');
     for (let i = 0; i < 3; i++) {
-      assert.throws(run, (error) => error instanceof CollectError && error.code === 'parse' && error.place === `${tree.path('file')}:2` && error.message.includes('not "x"'));
+      assert.throws(
+        run,
+        (error) => error instanceof CollectError && error.code === 'parse' && error.place === `${tree.path('file')}:2` && error.message.includes('not "x"'),
+      );
     }
     tree.write('file', 'a 1\nb 2\n');
     assert.equal(run(), page({ a: 1, b: 2 }));
@@ -128,7 +135,10 @@ for (const [name, readers] of bothReaders()) {
     other.begin();
     other.sample(VALUE, ['first'], 9);
     source.collect(other);
-    assert.equal(comparable(other.text()), '# TYPE node_test_total counter\nnode_test_total 2\n# TYPE node_test_value gauge\nnode_test_value{key="a"} 1\nnode_test_value{key="b"} 2\nnode_test_value{key="first"} 9\n');
+    assert.equal(
+      comparable(other.text()),
+      '# TYPE node_test_total counter\nnode_test_total 2\n# TYPE node_test_value gauge\nnode_test_value{key="a"} 1\nnode_test_value{key="b"} 2\nnode_test_value{key="first"} 9\n',
+    );
   });
 
   test(`attributes: gone, back within a minute, unreadable, not a number, new (${name})`, (context) => {
@@ -140,7 +150,9 @@ for (const [name, readers] of bothReaders()) {
     const run = (): string => {
       sheet.begin();
       const read = set.collect(sheet);
-      const lines = comparable(sheet.text()).split('\n').filter((line) => line.startsWith('node'));
+      const lines = comparable(sheet.text())
+        .split('\n')
+        .filter((line) => line.startsWith('node'));
       assert.equal(read, lines.length);
       return lines.map((line) => line.replace('node_test_value', '')).join(' ');
     };

@@ -15,7 +15,10 @@ import type { OptionalSource } from '../optional-source.ts';
 import type { NodePart, PartScope } from '../part.ts';
 import { RunChain } from '../run-chain.ts';
 
-const SECONDS = family('node_cpu_seconds_total', 'counter', 'Time that a processor spent in a mode, in seconds. Modes user and nice hold the time of guests.', ['cpu', 'mode']);
+const SECONDS = family('node_cpu_seconds_total', 'counter', 'Time that a processor spent in a mode, in seconds. Modes user and nice hold the time of guests.', [
+  'cpu',
+  'mode',
+]);
 const GUEST = family('node_cpu_guest_seconds_total', 'counter', 'Time that a processor ran virtual machines, in seconds.', ['cpu', 'mode']);
 const CORE_THROTTLES = family('node_cpu_core_throttles_total', 'counter', 'How often a core was slowed down by heat.', ['core', 'package']);
 const PACKAGE_THROTTLES = family('node_cpu_package_throttles_total', 'counter', 'How often a processor package was slowed down by heat.', ['package']);

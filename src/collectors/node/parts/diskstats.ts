@@ -53,7 +53,13 @@ const INFO = family('node_disk_info', 'gauge', 'What udev and sysfs say of a dis
   'revision',
   'rotational',
 ]);
-const FILESYSTEM_INFO = family('node_disk_filesystem_info', 'gauge', 'The file system that udev found on a disk, as labels.', ['device', 'type', 'usage', 'uuid', 'version']);
+const FILESYSTEM_INFO = family('node_disk_filesystem_info', 'gauge', 'The file system that udev found on a disk, as labels.', [
+  'device',
+  'type',
+  'usage',
+  'uuid',
+  'version',
+]);
 const DEVICE_MAPPER_INFO = family('node_disk_device_mapper_info', 'gauge', 'What the device mapper calls a disk, as labels.', [
   'device',
   'name',
@@ -64,8 +70,14 @@ const DEVICE_MAPPER_INFO = family('node_disk_device_mapper_info', 'gauge', 'What
 ]);
 const ATA: readonly { readonly property: string; readonly family: Family }[] = [
   { property: 'ID_ATA_WRITE_CACHE', family: family('node_disk_ata_write_cache', 'gauge', 'Whether an ATA disk has a write cache.', ['device']) },
-  { property: 'ID_ATA_WRITE_CACHE_ENABLED', family: family('node_disk_ata_write_cache_enabled', 'gauge', 'Whether the write cache of an ATA disk is on.', ['device']) },
-  { property: 'ID_ATA_ROTATION_RATE_RPM', family: family('node_disk_ata_rotation_rate_rpm', 'gauge', 'How fast an ATA disk turns, per minute; 0 for one without moving parts.', ['device']) },
+  {
+    property: 'ID_ATA_WRITE_CACHE_ENABLED',
+    family: family('node_disk_ata_write_cache_enabled', 'gauge', 'Whether the write cache of an ATA disk is on.', ['device']),
+  },
+  {
+    property: 'ID_ATA_ROTATION_RATE_RPM',
+    family: family('node_disk_ata_rotation_rate_rpm', 'gauge', 'How fast an ATA disk turns, per minute; 0 for one without moving parts.', ['device']),
+  },
 ];
 
 const SERIAL_PROPERTIES = ['SCSI_IDENT_SERIAL', 'ID_SERIAL_SHORT', 'ID_SERIAL'];
@@ -117,7 +129,8 @@ class DiskLabels {
     const serial = SERIAL_PROPERTIES.map(of).find((text) => text !== '') ?? '';
     this.series.add(INFO, [name, major, minor, of('ID_MODEL'), of('ID_PATH'), of('ID_REVISION'), this.#rotational(name), serial, of('ID_WWN')], 1);
     if (of('ID_FS_TYPE') !== '') this.series.add(FILESYSTEM_INFO, [name, of('ID_FS_TYPE'), of('ID_FS_USAGE'), of('ID_FS_UUID'), of('ID_FS_VERSION')], 1);
-    if (of('DM_NAME') !== '') this.series.add(DEVICE_MAPPER_INFO, [name, of('DM_LV_LAYER'), of('DM_LV_NAME'), of('DM_NAME'), of('DM_UUID'), of('DM_VG_NAME')], 1);
+    if (of('DM_NAME') !== '')
+      this.series.add(DEVICE_MAPPER_INFO, [name, of('DM_LV_LAYER'), of('DM_LV_NAME'), of('DM_NAME'), of('DM_UUID'), of('DM_VG_NAME')], 1);
     if (of('ID_ATA') === '') return;
     for (const { property, family } of ATA) {
       const value = floatOf(of(property));
@@ -151,7 +164,13 @@ export const part: NodePart = {
   enabledByDefault: true,
   families: [...COLUMNS.map(({ family }) => family), INFO, FILESYSTEM_INFO, DEVICE_MAPPER_INFO, ...ATA.map(({ family }) => family)],
   options: [
-    { flag: 'device-exclude', kind: 'regexp', default: '^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$', help: 'disks: leave out those that match', excludes: 'device-include' },
+    {
+      flag: 'device-exclude',
+      kind: 'regexp',
+      default: '^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$',
+      help: 'disks: leave out those that match',
+      excludes: 'device-include',
+    },
     { flag: 'device-include', kind: 'regexp', default: '', help: 'disks: only those that match', excludes: 'device-exclude' },
   ],
   open(scope) {

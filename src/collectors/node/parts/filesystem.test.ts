@@ -34,7 +34,11 @@ function answering(readers: Readers, status: Map<string, number>): { readers: Re
 
 const readers = bothReaders()[0]?.[1];
 
-function mountsOn(context: { after(done: () => void): void }, status: Map<string, number>, files: Readonly<Record<string, string>> = { 'proc/1/mountinfo': MOUNTS }) {
+function mountsOn(
+  context: { after(done: () => void): void },
+  status: Map<string, number>,
+  files: Readonly<Record<string, string>> = { 'proc/1/mountinfo': MOUNTS },
+) {
   assert.ok(readers !== undefined);
   const fake = answering(readers, status);
   return { ...partOn(context, 'filesystem', files, { readers: fake.readers }), ...fake };

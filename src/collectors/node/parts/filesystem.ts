@@ -19,7 +19,12 @@ const FILES_FREE = family('node_filesystem_files_free', 'gauge', 'Inodes of a fi
 const PURGEABLE = family('node_filesystem_purgeable_bytes', 'gauge', 'Always 0: Linux has no purgeable space.', LABELS);
 const READ_ONLY = family('node_filesystem_readonly', 'gauge', 'Whether a file system is mounted read-only.', LABELS);
 const DEVICE_ERROR = family('node_filesystem_device_error', 'gauge', 'Whether a file system could not be asked (1); the label device_error says why.', LABELS);
-const MOUNT_INFO = family('node_filesystem_mount_info', 'gauge', 'Device numbers of a mounted file system, as labels.', ['device', 'major', 'minor', 'mountpoint']);
+const MOUNT_INFO = family('node_filesystem_mount_info', 'gauge', 'Device numbers of a mounted file system, as labels.', [
+  'device',
+  'major',
+  'minor',
+  'mountpoint',
+]);
 
 /** How long a run waits for all mounts together, milliseconds. Those that answer later are shown by the next run. */
 const WAIT_MS = 100;
@@ -73,7 +78,9 @@ class MountTable {
     if (scan === 'same' && source === this.#last) return 'same';
     this.#last = undefined;
     const rootfs = this.#scope.roots.rootfs;
-    this.mounts = parseMountinfo(source.path, source.text(), rootfs).filter(({ point, type }) => this.#mountFilter.keeps(point) && this.#typeFilter.keeps(type));
+    this.mounts = parseMountinfo(source.path, source.text(), rootfs).filter(
+      ({ point, type }) => this.#mountFilter.keeps(point) && this.#typeFilter.keeps(type),
+    );
     this.#last = source;
     return 'changed';
   }
@@ -123,30 +130,39 @@ class MountSeries {
   #takeSlots(shown: Shown, status: number, sheet: Sheet): void {
     const { device, type, point, major, minor } = shown.mount;
     const error = status === 0 ? '' : status === STUCK ? STUCK_TEXT : errnoText(status);
-    const families: readonly Family[] = status === 0 ? [DEVICE_ERROR, READ_ONLY, SIZE, FREE, AVAILABLE, FILES, FILES_FREE, PURGEABLE] : [DEVICE_ERROR, READ_ONLY];
+    const families: readonly Family[] =
+      status === 0 ? [DEVICE_ERROR, READ_ONLY, SIZE, FREE, AVAILABLE, FILES, FILES_FREE, PURGEABLE] : [DEVICE_ERROR, READ_ONLY];
     shown.slots = [];
     if (shown.isFirst) for (const family of families) shown.slots.push(sheet.slot(family, [device, error, type, point]));
     if (status === 0) shown.slots.push(sheet.slot(MOUNT_INFO, [device, major, minor, point]));
     shown.status = status;
   }
 
+  /** In the order in which #takeSlots took them. */
   #set({ mount, isFirst, status, slots }: Shown, i: number, sheet: Sheet): void {
-    const set = (slot: number, value: number): void => void (sheet.stamps[slots[slot] ?? -1] === sheet.run || sheet.set(slots[slot] ?? -1, value));
-    if (!isFirst) return set(0, 1);
-    set(0, status === 0 ? 0 : 1);
+    if (!isFirst) {
+      setOnce(sheet, slots[0], 1);
+      return;
+    }
+    setOnce(sheet, slots[0], status === 0 ? 0 : 1);
     // The peer's choice: of a mount that hangs it claims to know nothing.
-    set(1, mount.isReadOnly && status !== STUCK ? 1 : 0);
+    setOnce(sheet, slots[1], mount.isReadOnly && status !== STUCK ? 1 : 0);
     if (status !== 0) return;
     const number = (which: number): number => this.#stats.numbers[i * NUMBERS + which] ?? 0;
     const blockBytes = number(BLOCK_SIZE);
-    set(2, number(BLOCKS) * blockBytes);
-    set(3, number(FREE_BLOCKS) * blockBytes);
-    set(4, number(AVAILABLE_BLOCKS) * blockBytes);
-    set(5, number(INODES));
-    set(6, number(FREE_INODES));
-    set(7, 0);
-    set(8, 1);
+    setOnce(sheet, slots[2], number(BLOCKS) * blockBytes);
+    setOnce(sheet, slots[3], number(FREE_BLOCKS) * blockBytes);
+    setOnce(sheet, slots[4], number(AVAILABLE_BLOCKS) * blockBytes);
+    setOnce(sheet, slots[5], number(INODES));
+    setOnce(sheet, slots[6], number(FREE_INODES));
+    setOnce(sheet, slots[7], 0);
+    setOnce(sheet, slots[8], 1);
   }
+}
+
+/** The first of equal series counts, without being noted as a duplicate. */
+function setOnce(sheet: Sheet, slot: number | undefined, value: number): void {
+  if (slot !== undefined && sheet.stamps[slot] !== sheet.run) sheet.set(slot, value);
 }
 
 const MOUNTS_EXCLUDED = '^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)';
@@ -159,9 +175,21 @@ export const part: NodePart = {
   enabledByDefault: true,
   families: [AVAILABLE, FREE, SIZE, FILES, FILES_FREE, PURGEABLE, READ_ONLY, DEVICE_ERROR, MOUNT_INFO],
   options: [
-    { flag: 'mount-points-exclude', kind: 'regexp', default: MOUNTS_EXCLUDED, help: 'mount points: leave out those that match', excludes: 'mount-points-include' },
+    {
+      flag: 'mount-points-exclude',
+      kind: 'regexp',
+      default: MOUNTS_EXCLUDED,
+      help: 'mount points: leave out those that match',
+      excludes: 'mount-points-include',
+    },
     { flag: 'mount-points-include', kind: 'regexp', default: '', help: 'mount points: only those that match', excludes: 'mount-points-exclude' },
-    { flag: 'fs-types-exclude', kind: 'regexp', default: TYPES_EXCLUDED, help: 'types of file systems: leave out those that match', excludes: 'fs-types-include' },
+    {
+      flag: 'fs-types-exclude',
+      kind: 'regexp',
+      default: TYPES_EXCLUDED,
+      help: 'types of file systems: leave out those that match',
+      excludes: 'fs-types-include',
+    },
     { flag: 'fs-types-include', kind: 'regexp', default: '', help: 'types of file systems: only those that match', excludes: 'fs-types-exclude' },
   ],
   open(scope) {

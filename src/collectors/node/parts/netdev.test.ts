@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bothReaders, partOn } from '../../../../test/compare/node-tree.ts';
 
-const HEAD = 'Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
+const HEAD =
+  'Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
 const LINE = (name: string, bytes: number): string => `${name.padStart(6)}: ${bytes} 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n`;
 
 for (const [name, readers] of bothReaders()) {
   test(`an interface that comes shows in the next run, one that goes is gone (${name})`, (context) => {
-    const { tree, run } = partOn(context, 'netdev', { 'proc/net/dev': HEAD + LINE('eth0', 5), 'sys/class/net/eth0/statistics/rx_nohandler': '7\n' }, { readers });
+    const { tree, run } = partOn(
+      context,
+      'netdev',
+      { 'proc/net/dev': HEAD + LINE('eth0', 5), 'sys/class/net/eth0/statistics/rx_nohandler': '7\n' },
+      { readers },
+    );
     assert.match(run(), /node_network_receive_nohandler_total\{device="eth0"\} 7\n/);
     tree.write('sys/class/net/wg0/statistics/rx_nohandler', '1\n');
     tree.write('sys/class/net/eth0/statistics/rx_nohandler', '8\n');

@@ -54,7 +54,10 @@ export const part: NodePart = {
         const first = words.length - COLUMNS.length;
         if (first < 1) throw series.problem(line, `a name and ${COLUMNS.length} numbers`);
         // Names of former kernels' aliases hold a colon, eth0:1.
-        const device = words.slice(0, first).map(({ text }) => text).join(':');
+        const device = words
+          .slice(0, first)
+          .map(({ text }) => text)
+          .join(':');
         if (!filter.keeps(device)) continue;
         devices.push(device);
         for (const [i, family] of COLUMNS.entries()) series.number(line, words[first + i], family, [device]);

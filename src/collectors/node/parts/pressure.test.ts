@@ -31,7 +31,12 @@ for (const [name, readers] of bothReaders()) {
   }
 
   test(`what was read before a line was missing stays (${name})`, (context) => {
-    const { pages } = partOn(context, 'pressure', { 'proc/pressure/cpu': FILE(2_500_000), 'proc/pressure/io': 'some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n' }, { readers });
+    const { pages } = partOn(
+      context,
+      'pressure',
+      { 'proc/pressure/cpu': FILE(2_500_000), 'proc/pressure/io': 'some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n' },
+      { readers },
+    );
     const { outcome, page } = pages.run('pressure');
     assert.equal(outcome?.kind, 'absent');
     assert.match(page, /node_pressure_cpu_waiting_seconds_total 2\.5\n/);

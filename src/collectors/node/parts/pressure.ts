@@ -1,5 +1,5 @@
 import { absent, OK, type Outcome } from '../../../collect/contract.ts';
-import { type Sheet } from '../../../collect/sheet.ts';
+import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
 import { errnoOf, parseProblem } from '../file-error.ts';
 import type { OptionalSource } from '../optional-source.ts';

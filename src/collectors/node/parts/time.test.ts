@@ -7,7 +7,12 @@ const FOLDER = 'sys/devices/system/clocksource/clocksource0';
 
 for (const [name, readers] of bothReaders()) {
   test(`the clock source that the kernel changes to shows in the next run (${name})`, (context) => {
-    const { tree, run } = partOn(context, 'time', { [`${FOLDER}/available_clocksource`]: 'tsc hpet \n', [`${FOLDER}/current_clocksource`]: 'tsc\n' }, { readers });
+    const { tree, run } = partOn(
+      context,
+      'time',
+      { [`${FOLDER}/available_clocksource`]: 'tsc hpet \n', [`${FOLDER}/current_clocksource`]: 'tsc\n' },
+      { readers },
+    );
     assert.match(run(), /current_info\{clocksource="tsc",device="0"\} 1\n/);
     tree.write(`${FOLDER}/current_clocksource`, 'hpet\n');
     const page = run();
