@@ -34,13 +34,13 @@ fi
 flags="-std=c++20 -O2 -flto -fPIC -shared -pthread
   -fno-exceptions -fno-rtti -fvisibility=hidden -fvisibility-inlines-hidden
   -Wall -Wextra -Wconversion -Werror
-  -static-libstdc++ -static-libgcc -Wl,-z,nodelete -Wl,--version-script=exports.map -Wl,--as-needed -Wl,--gc-sections -s"
+  -static-libstdc++ -static-libgcc -Wl,-z,nodelete -Wl,--version-script=src/exports.map -Wl,--as-needed -Wl,--gc-sections -s"
 output=build/readers.node
 stamp=build/readers.flags
 line="$compiler $flags"
 
 if [ -f "$output" ] && [ -f "$stamp" ] && [ "$line" = "$(cat "$stamp")" ] \
-  && [ -z "$(find src build.sh exports.map -newer "$output" -type f | head -n 1)" ]; then
+  && [ -z "$(find src build.sh -newer "$output" -type f | head -n 1)" ]; then
   exit 0
 fi
 

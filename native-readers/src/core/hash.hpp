@@ -6,7 +6,8 @@
 
 #include <cstdint>
 #include <cstring>
-#include <string_view>
+
+#include "core/word.hpp"
 
 namespace readers {
 
@@ -25,17 +26,18 @@ class ShapeHash {
   }
 
   // A token of text, together with the events before it. Its length takes part, so "ab" "c" and "a" "bc" differ.
-  void text(std::string_view bytes) noexcept {
-    const char* at = bytes.data();
-    size_t left = bytes.size();
-    if (left <= 8) {
-      mix(tail(at, left), events_ << 4U | left);
+  // `readable` says how many bytes may be read from its start, those behind the token included.
+  void text(const char* at, size_t length, size_t readable) noexcept {
+    if (length <= 16) {
+      const Pair pair = readable >= 16 && word::kUsable ? masked(at, length) : copied(at, length);
+      mix(pair.first, events_ << 4U | kText);
+      mix(pair.second, length);
     } else {
-      mix(load<uint64_t>(at), events_ << 4U | kLongText);
-      at += 8;
-      left -= 8;
-      for (; left > 8; at += 8, left -= 8) mix(load<uint64_t>(at), 0);
-      mix(tail(at, left), bytes.size());
+      mix(word::load(at), events_ << 4U | kText);
+      size_t left = length - 8;
+      for (at += 8; left > 8; at += 8, left -= 8) mix(word::load(at), 0);
+      // The last eight bytes, some of them for the second time.
+      mix(word::load(at + left - 8), length);
     }
     events_ = kNoEvents;
   }
@@ -52,10 +54,10 @@ class ShapeHash {
   static constexpr uint64_t kFactor = 0xa0761d6478bd642fU;
   // The leading one tells how many events follow it.
   static constexpr uint64_t kNoEvents = 1;
-  // Beyond this another event might not fit: `events_` stays below 2^60, the length of a short text goes beside it.
+  // Beyond this another event might not fit: `events_` stays below 2^60, four bits go beside it.
   static constexpr uint64_t kFull = uint64_t{1} << 50U;
-  // In place of the length of a short text, 0 to 8.
-  static constexpr uint64_t kLongText = 15;
+  // Whether a text follows the events.
+  static constexpr uint64_t kText = 15;
   static constexpr uint64_t kNoText = 14;
 
   void mix(uint64_t a, uint64_t b) noexcept {
@@ -68,18 +70,23 @@ class ShapeHash {
     events_ = kNoEvents;
   }
 
-  template <typename Word>
-  static uint64_t load(const char* at) noexcept {
-    Word word;
-    std::memcpy(&word, at, sizeof word);
-    return word;
+  // A text of up to 16 bytes, filled up with zeros.
+  struct Pair {
+    uint64_t first;
+    uint64_t second;
+  };
+
+  // Without a branch: lengths of neighbouring words cannot be foretold.
+  static Pair masked(const char* at, size_t length) noexcept {
+    const size_t head = length < 8 ? length : 8;
+    const size_t rest = length - head;
+    return {word::load(at) & word::low_bytes(head), word::load(at + 8) & word::low_bytes(rest)};
   }
 
-  // The last 0 to 8 bytes as one word; overlapping loads instead of a byte loop, none of them past the end.
-  static uint64_t tail(const char* at, size_t left) noexcept {
-    if (left >= 4) return load<uint32_t>(at) | load<uint32_t>(at + left - 4) << 32U;
-    if (left == 0) return 0;
-    return load<uint8_t>(at) | load<uint8_t>(at + left / 2) << 8U | load<uint8_t>(at + left - 1) << 16U;
+  static Pair copied(const char* at, size_t length) noexcept {
+    char bytes[16] = {};
+    if (length != 0) std::memcpy(bytes, at, length);
+    return {word::load(bytes), word::load(bytes + 8)};
   }
 
   uint64_t state_ = 0x8ebc6af09c88c6e3U;

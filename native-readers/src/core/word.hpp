@@ -36,6 +36,11 @@ inline constexpr uint64_t kHighBits = 0x8080808080808080U;
   return below(bytes ^ repeated, 1);
 }
 
+// A mask of the first `count` (0 to 8) bytes.
+[[nodiscard]] constexpr uint64_t low_bytes(size_t count) noexcept {
+  return count == 0 ? 0 : ~uint64_t{0} >> (64 - count * 8);
+}
+
 // How many of the first bytes are equal to the repeated one.
 [[nodiscard]] constexpr size_t leading(uint64_t bytes, uint64_t repeated) noexcept {
   return static_cast<size_t>(std::countr_zero(bytes ^ repeated)) / 8;

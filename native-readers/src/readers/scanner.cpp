@@ -21,7 +21,7 @@ class ShapeSink {
   }
   void word(size_t at, size_t length, bool gap) noexcept {
     if (gap) hash_.event_byte(kGapBeforeWord);
-    hash_.text(text_.substr(at, length));
+    hash_.text(text_.data() + at, length, text_.size() - at);
   }
   void delimiter(char byte, bool gap) noexcept {
     hash_.event_byte(static_cast<uint8_t>(static_cast<uint8_t>(byte) | (gap ? kGapBeforeDelimiter : 0)));
@@ -62,7 +62,7 @@ class TokenSink {
 Scan scan_text(std::string_view text, const Format& format, std::span<double> room) noexcept {
   if (format.text) {
     ShapeHash hash;
-    hash.text(text);
+    hash.text(text.data(), text.size(), text.size());
     return {hash.value(), 0};
   }
   ShapeSink sink(text, room);
