@@ -1,3 +1,4 @@
+import type { Role } from '../collect/contract.ts';
 import type { ScrapeFilter } from '../wire/filter.ts';
 import type { PlannedJob, Route, ViewFilter } from './plan.ts';
 
@@ -11,23 +12,31 @@ export class QueryError extends Error {
 
 const COULD_NOT = "Couldn't create filtered metrics handler: couldn't create collector";
 
+/** Whether this release has a part, switched on or not. */
+export type IsKnown = (role: Role, part: string) => boolean;
+
 /**
  * The view that a query selects from a route. Collectors are named as the peer names them on a role's page and as
  * `role.collector` where a page shows several roles. Texts of errors are node_exporter's.
  */
-export function filterView(route: Route, query: ScrapeFilter, jobs: readonly PlannedJob[]): { name: string; filter: ViewFilter } {
+export function filterView(route: Route, query: ScrapeFilter, jobs: readonly PlannedJob[], isKnown: IsKnown): { name: string; filter: ViewFilter } {
   if (query.collect.length > 0 && query.exclude.length > 0) throw new QueryError('Combined collect and exclude queries are not allowed.');
-  const shown = jobs.filter((job) => route.filter.roles.includes(job.role));
-  const several = new Set(shown.map((job) => job.role)).size > 1;
-  const nameOf = (job: PlannedJob): string => (several ? `${job.role}.${job.part}` : job.part);
+  const { parts: only, always = [] } = route.filter;
   const keyOf = (job: PlannedJob): string => `${job.role}.${job.part}`;
+  const shown = jobs.filter((job) => route.filter.roles.includes(job.role) && only?.includes(keyOf(job)) !== false && !always.includes(keyOf(job)));
+  const roles = [...new Set(shown.map((job) => job.role))];
+  const nameOf = (job: PlannedJob): string => (roles.length > 1 ? keyOf(job) : job.part);
   const enabled = new Map(shown.map((job) => [nameOf(job), keyOf(job)]));
+  const problem = (name: string): string => {
+    const [role, part] = roles.length > 1 ? [name.slice(0, name.indexOf('.')), name.slice(name.indexOf('.') + 1)] : [roles[0], name];
+    return isKnown(role as Role, part) ? 'disabled' : 'missing';
+  };
   let parts: string[] | undefined;
   if (query.collect.length > 0) {
-    for (const name of query.collect) if (!enabled.has(name)) throw new QueryError(`${COULD_NOT}: missing collector: ${name}`);
-    parts = query.collect.map((name) => enabled.get(name) as string);
+    for (const name of query.collect) if (!enabled.has(name)) throw new QueryError(`${COULD_NOT}: ${problem(name)} collector: ${name}`);
+    parts = [...query.collect.map((name) => enabled.get(name) as string), ...always];
   } else if (query.exclude.length > 0) {
-    parts = [...enabled].filter(([name]) => !query.exclude.includes(name)).map(([, key]) => key);
+    parts = [...[...enabled].filter(([name]) => !query.exclude.includes(name)).map(([, key]) => key), ...always];
   }
   if (parts === undefined && query.name.length === 0) return { name: route.path, filter: route.filter };
   const families = query.name.length > 0 ? [...query.name].sort() : undefined;

@@ -35,6 +35,8 @@ export interface ViewFilter {
   readonly target?: string;
   /** `role.part` names to show; undefined for all. */
   readonly parts?: readonly string[];
+  /** Those of `parts` that `collect[]` and `exclude[]` neither name nor take away. */
+  readonly always?: readonly string[];
   /** Families to show; undefined for all. */
   readonly families?: readonly string[];
   /** Families with a constant value that the page shows besides, by name of the fixed page. */
@@ -128,7 +130,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
 function personaFilter(page: PersonaPage, jobs: readonly PlannedJob[], withoutProcess: boolean): ViewFilter {
   const process = page.hasProcessMetrics && !withoutProcess ? ['exporterd.process'] : [];
   const parts = jobs.filter((job) => page.roles.includes(job.role)).map((job) => `${job.role}.${job.part}`);
-  return { roles: [...page.roles, 'exporterd'], parts: [...parts, ...process], fixed: [page.buildInfo] };
+  return { roles: [...page.roles, 'exporterd'], parts: [...parts, ...process], always: process, fixed: [page.buildInfo] };
 }
 
 function planRoutes(metricsPath: string, targets: ReadonlyMap<Role, ReadonlySet<string>>, front: ViewFilter | undefined, isAll: boolean): Route[] {

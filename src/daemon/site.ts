@@ -3,7 +3,7 @@ import type { ViewHandle, ViewTable } from '../views/table.ts';
 import { FilterError, parseFilter } from '../wire/filter.ts';
 import { acceptsGzip, contentTypeFor } from '../wire/negotiate.ts';
 import type { Site, WireAnswer, WireRequest } from '../wire/server.ts';
-import { filterView, QueryError } from './filtering.ts';
+import { filterView, type IsKnown, QueryError } from './filtering.ts';
 import type { PlannedJob, Route, ViewFilter } from './plan.ts';
 
 type Headers = readonly (readonly [string, string])[];
@@ -15,6 +15,7 @@ const ALLOW: Headers = [...TEXT, ['Allow', 'GET, HEAD']];
 export interface SiteInputs {
   readonly routes: readonly Route[];
   readonly jobs: readonly PlannedJob[];
+  readonly isKnown: IsKnown;
   readonly views: ViewTable;
   /** The view of a filter, made if need be. */
   readonly ensure: (name: string, filter: ViewFilter, filtered: boolean) => ViewHandle | undefined;
@@ -88,7 +89,7 @@ export function site(inputs: SiteInputs): Site {
       try {
         const filter = parseFilter(request.query);
         if (filter !== undefined) {
-          const filtered = filterView(known.route, filter, inputs.jobs);
+          const filtered = filterView(known.route, filter, inputs.jobs, inputs.isKnown);
           handle = inputs.ensure(filtered.name, filtered.filter, filtered.name !== known.route.path);
           if (handle === undefined) return refuse(known.route.path, 503, 'Too many filtered pages are in use.\n');
         }
@@ -101,7 +102,7 @@ export function site(inputs: SiteInputs): Site {
       handle = inputs.ensure(known.route.path, known.route.filter, false) as ViewHandle;
       known.handle = handle;
     }
-    if (inputs.maxRequests > 0 && inputs.active() > inputs.maxRequests) {
+    if (inputs.maxRequests > 0 && inputs.active() >= inputs.maxRequests) {
       return refuse(handle.name, 503, `Limit of concurrent requests reached (${inputs.maxRequests}), try again later.\n`);
     }
     const gzip = acceptsGzip(request.acceptEncoding);

@@ -127,7 +127,6 @@ class Ground {
 
   #handle(site: Site, request: IncomingMessage, response: ServerResponse): void {
     const seen = readRequest(request);
-    const turn = this.#begin(request.socket, response);
     let answer: WireAnswer | Promise<WireAnswer>;
     try {
       answer = site.answer(seen);
@@ -135,6 +134,7 @@ class Ground {
       // A site must not throw; when it does all the same, the daemon stays up.
       answer = INTERNAL_ERROR;
     }
+    const turn = this.#begin(request.socket, response);
     if (answer instanceof Promise) {
       const settle = (settled: WireAnswer): void => this.#send(response, settled, seen.method === 'HEAD', turn);
       answer.then(settle, () => settle(INTERNAL_ERROR));

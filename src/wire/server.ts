@@ -58,7 +58,7 @@ export interface WireServer {
   readonly describe: string;
   /** Rejects with ListenError when the address cannot be bound. `host` '' means all addresses, IPv6 included where there is. */
   listen(host: string, port: number, site: Site): Promise<Listening>;
-  /** Responses under way (sent partly, or waited for). */
+  /** Responses under way (sent partly, or waited for); a request is not among them while the site looks at it. */
   readonly active: number;
   /** Stops every listener and closes connections: idle ones at once, others when their response ended or after `graceMs`. */
   close(graceMs: number): Promise<void>;
