@@ -14,6 +14,8 @@ export interface Log {
   once(key: string, level: Level, message: string, fields?: Fields): void;
   /** Logs a key at most once a minute; the line that comes through next says in `suppressed` how many did not. */
   throttled(key: string, level: Level, message: string, fields?: Fields): void;
+  /** Lines that `throttled` has left out so far. */
+  readonly suppressed: number;
 }
 
 export interface LogOptions {
@@ -101,6 +103,7 @@ export function createLog(options: LogOptions): Log {
     { write: (line) => write(blot(isLogfmt ? logfmt(line) : line)) },
   );
   const said = new Map<string, true>();
+  let suppressed = 0;
   const repeats = new Map<string, { atMs: number; suppressed: number }>();
 
   function log(level: Level, message: string, fields: Fields = {}): void {
@@ -112,6 +115,9 @@ export function createLog(options: LogOptions): Log {
     info: (message, fields) => log('info', message, fields),
     warn: (message, fields) => log('warn', message, fields),
     error: (message, fields) => log('error', message, fields),
+    get suppressed() {
+      return suppressed;
+    },
     once(key, level, message, fields) {
       if (said.has(key)) return;
       said.set(key, true);
@@ -123,6 +129,7 @@ export function createLog(options: LogOptions): Log {
       const last = repeats.get(key);
       if (last !== undefined && nowMs - last.atMs < MINUTE_MS) {
         last.suppressed += 1;
+        suppressed += 1;
         return;
       }
       repeats.delete(key);

@@ -15,7 +15,7 @@ import * as own from '../self/families.ts';
 import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/builder.ts';
 import { type ViewHandle, ViewTable } from '../views/table.ts';
 import type { ViewMemory } from '../views/view.ts';
-import type { Listening, WireServer } from '../wire/server.ts';
+import type { Listening, Site, WireServer } from '../wire/server.ts';
 import type { Plan, PlannedJob, PlannedListener, ViewFilter } from './plan.ts';
 import { site } from './site.ts';
 
@@ -38,6 +38,13 @@ interface LiveJob {
   readonly spec: JobSpec;
 }
 
+/** A listener stays while its address is wanted; what it answers may change. */
+interface LiveListener {
+  readonly listening: Listening;
+  site: Site;
+}
+
+const FRESH_IDS = 1024;
 const SELF_BYTES = 16 * 1024 * 1024;
 /** A reader slower than this is cut. */
 const SLOW_READER_MS = 30_000;
@@ -58,7 +65,7 @@ export class Daemon {
   readonly #freeIds: number[] = [];
   readonly #fixed = new Map<string, ChannelMemory>();
   readonly #filters = new Map<string, ViewFilter>();
-  readonly #listening = new Map<string, Listening>();
+  readonly #listening = new Map<string, LiveListener>();
   #nextId = 0;
   #plan: Plan = { jobs: [], listeners: [], severalTargets: [] };
   #slowTimer: NodeJS.Timeout | undefined;
@@ -131,7 +138,7 @@ export class Daemon {
 
   /** Addresses that are listened on. */
   get addresses(): string[] {
-    return [...this.#listening.values()].map((listening) => listening.address);
+    return [...this.#listening.values()].map(({ listening }) => listening.address);
   }
 
   /** Turns the difference between what runs and `plan` into actions. Rejects with ListenError; what already ran goes on. */
@@ -153,11 +160,13 @@ export class Daemon {
       this.#jobs.set(planned.key, live);
       added.push(live);
     }
+    const before = this.#plan;
     this.#plan = plan;
     if (gone.length + added.length > 0) {
       this.#tellSelf();
     }
     this.#scheduler.add(added.map(({ planned, spec }): ScheduledJob => ({ ...planned, id: spec.id, spec })));
+    this.#dropChangedViews(before, plan);
     if (gone.length + added.length > 0) {
       for (const view of this.#views.all()) {
         this.#views.redescribe(view, (id, memory) => this.#describe(id, view.name, memory));
@@ -165,6 +174,7 @@ export class Daemon {
       }
     }
     await this.#listen(plan.listeners);
+    this.#watchReaders();
   }
 
   /** The page of a filter as text: collects once and waits for it. For `once`. */
@@ -200,10 +210,15 @@ export class Daemon {
     });
     const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
     return {
-      id: this.#freeIds.pop() ?? this.#nextId++,
+      id: this.#newId(),
       collector, part, target: planned.target, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes,
       channel: makeChannel(variants, maxBytes, fallbacks),
     };
+  }
+
+  /** Numbers of jobs that are gone are used again late: a hung thread may still be busy under one. */
+  #newId(): number {
+    return (this.#nextId >= FRESH_IDS ? this.#freeIds.shift() : undefined) ?? this.#nextId++;
   }
 
   #liveJob(id: number): LiveJob | undefined {
@@ -255,6 +270,16 @@ export class Daemon {
     });
     if (handle !== undefined) this.#scheduler.setView(name, this.#jobsOf(filter).map(({ spec }) => spec.id));
     return handle;
+  }
+
+  /** Pages whose route is gone or shows something else now; filtered ones were made from their route's filter. */
+  #dropChangedViews(before: Plan, plan: Plan): void {
+    const was = filtersByPath(before);
+    const is = filtersByPath(plan);
+    for (const view of [...this.#views.all()]) {
+      const path = view.name.split('?', 1)[0] as string;
+      if (was.has(path) && was.get(path) !== is.get(path)) this.#views.drop(view);
+    }
   }
 
   #jobsOf(filter: ViewFilter): LiveJob[] {
@@ -326,23 +351,27 @@ export class Daemon {
   // --- requests ---
 
   async #listen(listeners: readonly PlannedListener[]): Promise<void> {
-    const wanted = new Set(listeners.map(addressKey));
-    for (const [key, listening] of this.#listening) {
+    const wanted = new Map(listeners.map((listener, i) => [addressKey(listener, i), listener]));
+    for (const [key, { listening }] of this.#listening) {
       if (wanted.has(key)) continue;
       listening.stop();
       this.#listening.delete(key);
     }
-    for (const listener of listeners) {
-      const key = addressKey(listener);
+    for (const [key, listener] of wanted) {
+      const known = this.#listening.get(key);
+      if (known !== undefined) known.site = this.#site(listener);
+    }
+    for (const [key, listener] of wanted) {
       if (this.#listening.has(key)) continue;
-      const listening = await this.#options.server.listen(listener.host, listener.port, this.#site(listener));
-      this.#listening.set(key, listening);
+      const entry = { site: this.#site(listener) };
+      const listening = await this.#options.server.listen(listener.host, listener.port, { answer: (request) => entry.site.answer(request) });
+      this.#listening.set(key, Object.assign(entry, { listening }));
       this.#options.log.info('listening', { address: listening.address });
     }
     if (listeners.length > 0) this.#slowTimer ??= setInterval(() => this.#watchReaders(), 5000).unref();
   }
 
-  #site(listener: PlannedListener) {
+  #site(listener: PlannedListener): Site {
     const { clock, version, maxRequests, server } = this.#options;
     const counters = new Map<string, { add(amount: number): void }>();
     const refused = (view: string, status: number): void => {
@@ -353,6 +382,7 @@ export class Daemon {
     return site({
       routes: listener.routes,
       jobs: this.#plan.jobs,
+      isKnown: (role, part) => this.#options.definitions.some((definition) => definition.role === role && definition.parts.some(({ name }) => name === part)),
       views: this.#views,
       ensure: (name, filter, filtered) => this.#ensure(name, filter, filtered),
       isReady: () => this.isReady,
@@ -392,6 +422,7 @@ export class Daemon {
     this.#cells.cell(own.threads, ['host']).set(this.#scheduler.hostThreads);
     this.#cells.cell(own.threads, ['network']).set(this.#scheduler.networkThreads);
     this.#cells.cell(own.threads, ['views']).set(1);
+    this.#cells.cell(own.suppressedLogs).set(this.#options.log.suppressed);
     this.#tellCells();
     for (const view of this.#views.all()) if (view.reader.waiting > 0) this.#cutSlow(view, false);
   }
@@ -416,8 +447,14 @@ function fingerprint(job: PlannedJob, plan: Plan): string {
   return JSON.stringify([job, plan.severalTargets.includes(job.role)]);
 }
 
-function addressKey({ host, port, routes }: PlannedListener): string {
-  return JSON.stringify([host, port, routes]);
+/** Port 0 is another port each time it is asked for. */
+function addressKey({ host, port }: PlannedListener, ordinal: number): string {
+  return JSON.stringify(port === 0 ? [host, port, ordinal] : [host, port]);
+}
+
+/** What each path shows, as text that can be compared. */
+function filtersByPath(plan: Plan): Map<string, string> {
+  return new Map(plan.listeners.flatMap(({ routes }) => routes.map(({ path, filter }) => [path, JSON.stringify(filter)] as const)));
 }
 
 function fixedChannel(sheet: Sheet): ChannelMemory {

@@ -59,7 +59,7 @@ export default async function shardTask(task: ShardTask): Promise<RoundEnd> {
 }
 
 async function learn(spec: JobSpec): Promise<void> {
-  if (jobs.has(spec.id)) return;
+  // Told once per thread, or anew when the number went to another job.
   const module = (await import(spec.worker)) as NetworkModule;
   jobs.set(spec.id, { job: new Job(spec, readers, module.report, (item) => news.push(item)), module });
 }

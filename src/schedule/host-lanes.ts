@@ -57,6 +57,7 @@ export class HostLanes {
   #common: Lane | undefined;
   #nextLane = 1;
   #restartMs = FIRST_RESTART_MS;
+  #shortestDeadlineMs = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(options: HostLanesOptions) {
@@ -72,6 +73,7 @@ export class HostLanes {
     for (const spec of specs) {
       if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
       this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, dueAt: -1 });
+      this.#shortestDeadlineMs = Math.min(this.#shortestDeadlineMs, spec.deadlineMs);
     }
     this.#common ??= this.#open(-1);
     this.#move(this.#common, specs.map((spec) => spec.id));
@@ -82,7 +84,9 @@ export class HostLanes {
       const job = this.#jobs.get(id);
       this.#jobs.delete(id);
       Atomics.store(this.#ownerWords, id, 0);
-      if (job?.lane !== undefined) this.#mail(job.lane, { kind: 'remove', jobs: [id] });
+      if (job?.lane === undefined) continue;
+      this.#mail(job.lane, { kind: 'remove', jobs: [id] });
+      if (job.lane.apart === id) this.#retire(job.lane);
     }
   }
 
@@ -111,10 +115,9 @@ export class HostLanes {
     return true;
   }
 
+  /** Of all jobs; +Infinity without any. */
   get shortestDeadlineMs(): number {
-    let shortest = Number.POSITIVE_INFINITY;
-    for (const { spec } of this.#jobs.values()) shortest = Math.min(shortest, spec.deadlineMs);
-    return shortest;
+    return this.#shortestDeadlineMs;
   }
 
   /** Gives up what has passed its deadline, moves jobs between lanes. Returns when to look again, monotonic ms. */

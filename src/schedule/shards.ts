@@ -79,6 +79,7 @@ export class Shards {
       this.#jobs.delete(id);
       const key = sessionKey(job.spec);
       keys.set(key, [...(keys.get(key) ?? []), id]);
+      this.#shard(key).told.delete(id);
     }
     const left = new Set([...this.#jobs.values()].map((job) => sessionKey(job.spec)));
     for (const [key, jobs] of keys) {
