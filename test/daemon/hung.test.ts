@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { startDaemon, until, valueOf } from '../support/daemon.ts';
+import { startDaemon, until, sampleValue } from '../support/daemon.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'exporterd-hung-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,23 +30,23 @@ test('one collector hangs in a system call: the others are served, it alone fail
   const { root, fifo } = procWithFifo('loadavg');
   const daemon = await startDaemon([...FLAGS, `--path.procfs=${root}`]);
   try {
-    const success = (page: string, part: string): number => valueOf(page, `node_scrape_collector_success{collector="${part}"}`);
+    const success = (page: string, part: string): number => sampleValue(page, `node_scrape_collector_success{collector="${part}"}`);
     const page = await until(10_000, 'the hung collector counts as failed', async () => {
       const text = await daemon.page('/metrics/node');
       return success(text, 'loadavg') === 0 && text;
     });
     assert.equal(success(page, 'meminfo'), 1);
-    assert.ok(valueOf(page, 'node_memory_MemTotal_bytes') > 0);
-    assert.ok(Number.isNaN(valueOf(page, 'node_load1')));
+    assert.ok(sampleValue(page, 'node_memory_MemTotal_bytes') > 0);
+    assert.ok(Number.isNaN(sampleValue(page, 'node_load1')));
 
     // The others go on: a change in their files shows up while the hung one still hangs.
     for (const total of [111, 222]) {
       writeFileSync(join(root, 'sys/fs/file-nr'), `${total}\t0\t999\n`);
-      await until(5000, `file-nr shows ${total}`, async () => valueOf(await daemon.page('/metrics/node'), 'node_filefd_allocated') === total);
+      await until(5000, `file-nr shows ${total}`, async () => sampleValue(await daemon.page('/metrics/node'), 'node_filefd_allocated') === total);
     }
     const self = await daemon.page('/metrics/exporterd');
-    assert.ok(valueOf(self, 'exporterd_collector_failures_total{code="timeout",collector="loadavg",role="node",target="local"}') >= 1);
-    assert.ok(valueOf(self, 'exporterd_collector_skips_total{collector="loadavg",role="node",target="local"}') >= 1);
+    assert.ok(sampleValue(self, 'exporterd_collector_failures_total{code="timeout",collector="loadavg",role="node",target="local"}') >= 1);
+    assert.ok(sampleValue(self, 'exporterd_collector_skips_total{collector="loadavg",role="node",target="local"}') >= 1);
     assert.equal(daemon.log.filter((line) => line['msg'] === 'collector passed its deadline').length, 1, 'logged once');
 
     // Somebody writes: the call returns, and from now on the file is an ordinary one.
@@ -57,7 +57,7 @@ test('one collector hangs in a system call: the others are served, it alone fail
     closeSync(writer);
     await until(20_000, 'the collector has come back', async () => {
       const text = await daemon.page('/metrics/node');
-      return success(text, 'loadavg') === 1 && valueOf(text, 'node_load1') >= 0;
+      return success(text, 'loadavg') === 1 && sampleValue(text, 'node_load1') >= 0;
     });
   } finally {
     const { code, ms } = await daemon.stop();
@@ -69,7 +69,11 @@ test('one collector hangs in a system call: the others are served, it alone fail
 test('SIGTERM ends the daemon within a second with code 0 although a thread is stuck in open', { timeout: 30_000 }, async () => {
   const { root } = procWithFifo('meminfo');
   const daemon = await startDaemon([...FLAGS, `--path.procfs=${root}`]);
-  await until(10_000, 'the lane is stuck', async () => valueOf(await daemon.page('/metrics/node'), 'node_scrape_collector_success{collector="meminfo"}') === 0);
+  await until(
+    10_000,
+    'the lane is stuck',
+    async () => sampleValue(await daemon.page('/metrics/node'), 'node_scrape_collector_success{collector="meminfo"}') === 0,
+  );
   const { code, ms } = await daemon.stop();
   assert.equal(code, 0);
   assert.ok(ms <= 1000, `stopped after ${ms} ms`);

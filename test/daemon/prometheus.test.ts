@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
-import { type RunningDaemon, startDaemon, until, valueOf } from '../support/daemon.ts';
+import { type RunningDaemon, startDaemon, until, sampleValue } from '../support/daemon.ts';
 import { skipWithout } from '../support/programs.ts';
 import { type RunningPrometheus, startPrometheus } from '../support/prometheus.ts';
 import { readFamilies, sampleCount } from './exposition.ts';
@@ -26,9 +26,19 @@ describe('a real Prometheus scrapes a running daemon', { skip: skipWithout('prom
       return Number(counts[0]?.value[1]) >= 3;
     });
     const targets = await prometheus.targets();
-    assert.deepEqual(targets.map(({ labels, health, lastError }) => [labels['job'], health, lastError]).sort(), Object.keys(PATHS).sort().map((job) => [job, 'up', '']));
+    assert.deepEqual(
+      targets.map(({ labels, health, lastError }) => [labels['job'], health, lastError]).sort(),
+      Object.keys(PATHS)
+        .sort()
+        .map((job) => [job, 'up', '']),
+    );
     const worst = await prometheus.query('min by (job) (min_over_time(up[1m]))');
-    assert.deepEqual(worst.map(({ metric, value }) => [metric['job'], value[1]]).sort(), Object.keys(PATHS).sort().map((job) => [job, '1']));
+    assert.deepEqual(
+      worst.map(({ metric, value }) => [metric['job'], value[1]]).sort(),
+      Object.keys(PATHS)
+        .sort()
+        .map((job) => [job, '1']),
+    );
     assert.doesNotMatch(prometheus.log(), /level=(?:warn|error).*component="?scrape/);
   });
 
@@ -49,7 +59,11 @@ describe('a real Prometheus scrapes a running daemon', { skip: skipWithout('prom
   }
 
   test('samples can be queried', async () => {
-    for (const expression of ['node_memory_MemTotal_bytes{job="node"} > 0', 'machine_memory_bytes{job="container"} > 0', 'exporterd_build_info{job="exporterd"} == 1']) {
+    for (const expression of [
+      'node_memory_MemTotal_bytes{job="node"} > 0',
+      'machine_memory_bytes{job="container"} > 0',
+      'exporterd_build_info{job="exporterd"} == 1',
+    ]) {
       assert.equal((await prometheus.query(expression)).length, 1, expression);
     }
     assert.equal((await prometheus.query('count({job="all",__name__=~"node_load1|machine_memory_bytes|process_open_fds"})'))[0]?.value[1], '3');
@@ -58,8 +72,8 @@ describe('a real Prometheus scrapes a running daemon', { skip: skipWithout('prom
   test('it was sent gzip', async () => {
     const self = await daemon.page('/metrics/exporterd');
     for (const path of Object.values(PATHS)) {
-      const gzip = valueOf(self, `exporterd_view_bytes{encoding="gzip",view="${path}"}`);
-      const identity = valueOf(self, `exporterd_view_bytes{encoding="identity",view="${path}"}`);
+      const gzip = sampleValue(self, `exporterd_view_bytes{encoding="gzip",view="${path}"}`);
+      const identity = sampleValue(self, `exporterd_view_bytes{encoding="identity",view="${path}"}`);
       assert.ok(gzip > 0 && gzip < identity, `${path}: ${gzip} of ${identity} bytes`);
     }
   });

@@ -84,7 +84,10 @@ export async function startDaemon(args: readonly string[], environment: Readonly
 }
 
 /** Runs a command of the daemon to its end. */
-export async function runDaemon(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export async function runDaemon(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [MAIN, ...args], { env: cleanEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -95,7 +98,7 @@ export async function runDaemon(args: readonly string[], environment: Readonly<R
 }
 
 /** The value of one series, by its text up to the blank; NaN when the page has none. */
-export function valueOf(page: string, series: string): number {
+export function sampleValue(page: string, series: string): number {
   const line = page.split('\n').find((candidate) => candidate.startsWith(`${series} `));
   return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
 }
