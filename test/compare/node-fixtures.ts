@@ -5,6 +5,7 @@
  *   expected.prom           our page without HELP lines and without what differs from run to run
  *   volatile                families whose values depend on the machine and are shown as *, one per line
  *   differences             lines that only one side prints: `+ PREFIX` ours, `- PREFIX` the peer's; # begins a reason
+ *   arch                    the only process.arch on which the case makes sense
  *   peer-fails              why the case is not run against the peer: it dies of this input, or its page differs from run to run
  * All but expected.prom may be missing.
  */
@@ -37,6 +38,8 @@ export interface Fixture {
   readonly onlyPeer: readonly string[];
   /** '' when the peer can be asked. */
   readonly peerFails: string;
+  /** Why the case makes no sense on this machine, or ''. */
+  readonly notHere: string;
 }
 
 function lines(path: string): string[] {
@@ -44,6 +47,10 @@ function lines(path: string): string[] {
   return readFileSync(path, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function notHere([arch]: readonly string[]): string {
+  return arch === undefined || arch === process.arch ? '' : `the case is one of ${arch}`;
 }
 
 export function fixtures(): readonly Fixture[] {
@@ -63,6 +70,7 @@ export function fixtures(): readonly Fixture[] {
         onlyOurs: only('+'),
         onlyPeer: only('-'),
         peerFails: lines(join(folder, 'peer-fails')).join(' '),
+        notHere: notHere(lines(join(folder, 'arch'))),
       };
     });
 }

@@ -15,7 +15,7 @@ const program = process.env['TEST_NODE_EXPORTER'];
 const skip = program === undefined || program === '' ? 'TEST_NODE_EXPORTER does not name a node_exporter' : false;
 
 for (const fixture of fixtures()) {
-  test(`fixture ${fixture.name} gives the peer's page`, { skip: skip || fixture.peerFails || false }, async () => {
+  test(`fixture ${fixture.name} gives the peer's page`, { skip: skip || fixture.peerFails || fixture.notHere || false }, async () => {
     const peer = await startPeer(program ?? '', [fixture.part], rootsIn(fixture.folder), fixture.flags);
     try {
       const theirs = await peer.page();

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { LIVE_ROOTS, nodePages } from '../../../test/compare/node-page.ts';
+import { bothReaders } from '../../../test/compare/node-tree.ts';
 import { compareBytes } from '../../model/escape.ts';
 import definition from './collector.ts';
 import { partNames } from './discover.ts';
@@ -53,3 +56,22 @@ test('one target, on without any configuration', () => {
     ['local'],
   );
 });
+
+for (const [name, readers] of bothReaders()) {
+  test(`on this machine every part runs again and again, keeps its descriptors, and gives them back (${name})`, () => {
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    const names = definition.parts.map((part) => part.name);
+    const before = descriptors();
+    const pages = nodePages({ readers, roots: LIVE_ROOTS, parts: names, monotonicMs: () => performance.now() });
+    const run = (): void => {
+      for (const part of names) pages.run(part);
+    };
+    for (let i = 0; i < 3; i++) run();
+    const kept = descriptors();
+    for (let i = 0; i < 20; i++) run();
+    assert.ok(descriptors() <= kept, `${descriptors()} descriptors after ${kept}`);
+    for (const part of names) assert.equal(pages.sheet(part).counts.duplicates, 0, `${part} sets a series twice`);
+    pages.close();
+    assert.ok(descriptors() <= before, `${descriptors()} descriptors after ${before}`);
+  });
+}

@@ -16,7 +16,7 @@ if (addonPath() !== undefined) implementations.push(['native', nativeReaders()])
 
 for (const fixture of fixtures()) {
   for (const [name, readers] of implementations) {
-    test(`${fixture.name} (${name} readers)`, async () => {
+    test(`${fixture.name} (${name} readers)`, { skip: fixture.notHere || false }, async () => {
       const path = join(fixture.folder, 'expected.prom');
       const { page, error } = await ourPage(fixture, readers);
       // A failure must be one of the input, not of the program.

@@ -7,6 +7,8 @@ import { CollectError } from '../../collect/contract.ts';
 import { Sheet } from '../../collect/sheet.ts';
 import { family } from '../../model/family.ts';
 import { ReaderError, type Readers, type Source } from '../../readers/readers.ts';
+import { addonPath, nativeReaders } from '../../readers/native.ts';
+import { referenceReaders } from '../../readers/reference.ts';
 import { ABSENCE_MS } from './absence.ts';
 import { AttributeSet } from './attribute-set.ts';
 import { BoundSource, type Layout } from './bound-source.ts';
@@ -208,4 +210,14 @@ test('folders: sorted names, new ones at once, a missing one once a minute, othe
   clock.nowMs += ABSENCE_MS;
   assert.equal(folder.scan(), 'changed');
   assert.deepEqual(folder.names, ['d']);
+});
+
+test('a file beyond all bounds is refused, not cut', (context) => {
+  const tree = temporaryTree(context, { file: 'a 1\n'.repeat(1000) });
+  const small = [referenceReaders({ largestTextBytes: 1000 }), ...(addonPath() === undefined ? [] : [nativeReaders({ largestTextBytes: 1000 })])];
+  for (const readers of small) {
+    const source = new OptionalSource(readers.source(tree.path('file')), () => 0);
+    assert.throws(() => source.scan(), { name: 'ReaderError', code: 'TOO_LARGE', path: tree.path('file') });
+    source.close();
+  }
 });
