@@ -52,7 +52,7 @@ export class FileSystems {
   #systems: readonly FileSystem[] = [];
   #sheet: Sheet | undefined;
   #entity = -1;
-  #names = -1;
+  #labelled = false;
 
   constructor(tree: Tree, stats: MountStats, roots: Roots, podMounts: boolean) {
     this.#tree = tree;
@@ -70,8 +70,8 @@ export class FileSystems {
     if (sheet !== this.#sheet) {
       this.#sheet = sheet;
       this.#entity = sheet.entity((variant) => tree.labels(root, variant));
-    } else if (tree.names !== this.#names) sheet.rename(this.#entity, (variant) => tree.labels(root, variant));
-    this.#names = tree.names;
+    } else if (tree.labelled !== this.#labelled) sheet.rename(this.#entity, (variant) => tree.labels(root, variant));
+    this.#labelled = tree.labelled;
     this.#readMounts();
     this.#stats.run(WAIT_MS);
     const { status, numbers } = this.#stats;

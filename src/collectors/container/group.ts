@@ -3,7 +3,7 @@ import type { EntityLabels, Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import type { Readers } from '../../readers/readers.ts';
 import { CgroupFile, type DescriptorBudget, type FileKind } from './cgroup-file.ts';
-import type { Cgroup, Tree } from './tree.ts';
+import type { Cgroup, Identity, Tree } from './tree.ts';
 
 /** One series of every cgroup. */
 export interface Column {
@@ -64,6 +64,9 @@ export class Group {
   readonly #entities: number[] = [];
   #version = -1;
   #names = 0;
+  #labelled = false;
+  /** By cgroup index: what its series were labelled with. */
+  readonly #identities: (Identity | undefined)[] = [];
   #sheet: Sheet | undefined;
 
   constructor(shared: Shared, spec: GroupSpec) {
@@ -182,18 +185,21 @@ export class Group {
         if (now !== undefined) this.#join(now, sheet);
       }
     }
-    if (tree.names !== this.#names) {
-      this.#names = tree.names;
-      // Labels are asked for anew whenever a plan is made, and one rename has all plans made anew.
-      const index = this.#cgroups.findIndex((cgroup) => cgroup !== undefined);
-      const cgroup = this.#cgroups[index];
-      if (cgroup !== undefined) sheet.rename(this.#entities[index] as number, this.#labels(cgroup));
+    const all = tree.labelled !== this.#labelled;
+    if (!all && tree.names === this.#names) return;
+    this.#labelled = tree.labelled;
+    this.#names = tree.names;
+    for (const [index, cgroup] of this.#cgroups.entries()) {
+      if (cgroup === undefined || (!all && this.#identities[index] === cgroup.identity)) continue;
+      this.#identities[index] = cgroup.identity;
+      sheet.rename(this.#entities[index] as number, this.#labels(cgroup));
     }
   }
 
   #join(cgroup: Cgroup, sheet: Sheet): void {
     const { index } = cgroup;
     this.#cgroups[index] = cgroup;
+    this.#identities[index] = cgroup.identity;
     this.#entities[index] = sheet.entity(this.#labels(cgroup));
     const base = index * this.#stride;
     if (base + this.#stride > this.#slots.length) {

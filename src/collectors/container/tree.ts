@@ -111,6 +111,11 @@ export class Tree {
     return this.#byId.size;
   }
 
+  /** Whether some cgroup has a name, so that the plain variant prints `image` and `name` on all. */
+  get labelled(): boolean {
+    return this.#named > 0;
+  }
+
   get(id: string): Cgroup | undefined {
     return this.#byId.get(id);
   }
@@ -175,7 +180,7 @@ export class Tree {
         ['pod', identity?.pod ?? ''],
       ];
     }
-    if (this.#named === 0) return [['id', id]];
+    if (!this.labelled) return [['id', id]];
     return [
       ['id', id],
       ['image', identity?.image ?? ''],
