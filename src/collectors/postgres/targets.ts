@@ -22,9 +22,11 @@ const targetSchema = z
   .refine((target) => target.password === undefined || target.password_file === undefined, 'give password or password_file, not both');
 
 export const postgresOptions = z.strictObject({
-  targets: z.array(targetSchema).default([]),
-  /** Databases without pg_database_* series. */
-  exclude_databases: z.array(z.string()).default([]),
+  targets: z.array(targetSchema).default([]).meta({
+    description:
+      'servers: each has a `name` and one of `dsn`, `dsn_file` and `host`; `port`, `user`, `password` or `password_file`, `database`, `sslmode`, `sslrootcert`, `sslcert` and `sslkey` replace what stands in the data source name',
+  }),
+  exclude_databases: z.array(z.string()).default([]).meta({ description: 'databases without `pg_database_*` series' }),
 });
 export type PostgresOptions = z.infer<typeof postgresOptions>;
 

@@ -556,7 +556,6 @@ test('side by side with a redis_exporter: its families of INFO and CONFIG are ou
       'redis_memory_max_bytes',
       'redis_process_id',
       'redis_config_maxclients',
-      'redis_max_clients',
       'redis_second_repl_offset',
       'redis_rdb_last_save_timestamp_seconds',
     ]) {

@@ -24,13 +24,13 @@ const targetSchema = z
   .refine((target) => (target.tls?.cert_file === undefined) === (target.tls?.key_file === undefined), 'cert_file and key_file go together');
 
 export const redisOptions = z.strictObject({
-  targets: z.array(targetSchema).default([]),
-  /** Name of the CONFIG command where it was renamed; `-` when it must not be used. */
-  config_command: z.string().min(1).default('CONFIG'),
-  /** Print redis_total_system_memory_bytes. */
-  include_system_metrics: z.boolean().default(false),
-  /** Print zeros for databases without keys. */
-  include_metrics_for_empty_databases: z.boolean().default(true),
+  targets: z.array(targetSchema).default([]).meta({
+    description:
+      'servers: each has a `name` and an `address`, and may have `user`, `password` or `password_file`, and `tls` (`ca_file`, `cert_file`, `key_file`, `server_name`, `skip_verification`)',
+  }),
+  config_command: z.string().min(1).default('CONFIG').meta({ description: 'name of the command CONFIG where it was renamed; `-` when it must not be used' }),
+  include_system_metrics: z.boolean().default(false).meta({ description: 'print `redis_total_system_memory_bytes`' }),
+  include_metrics_for_empty_databases: z.boolean().default(true).meta({ description: 'print zeros for databases without keys' }),
 });
 export type RedisOptions = z.infer<typeof redisOptions>;
 
