@@ -116,6 +116,29 @@ test('the machine itself: no family of the peer is missing', { skip }, async () 
   }
 });
 
+test('the machine itself: detailed counters of netdev', { skip }, async () => {
+  const peer = await startPeer(program ?? '', ['netdev'], LIVE_ROOTS, ['--collector.netdev.enable-detailed-metrics', '--collector.netdev.label-ifalias']);
+  const pages = nodePages({
+    readers: loadReaders(),
+    roots: LIVE_ROOTS,
+    parts: ['netdev'],
+    options: { netdev: { enable_detailed_metrics: true, label_ifalias: true } },
+  });
+  try {
+    const before = samplesOf(await peer.page());
+    const ours = samplesOf(pages.run('netdev').page);
+    const after = samplesOf(await peer.page());
+    checkPart('netdev', before, ours, after);
+    assert.deepEqual(
+      [...after.types.keys()].filter((name) => name.startsWith('node_network_') && !ours.types.has(name)),
+      [],
+    );
+  } finally {
+    pages.close();
+    await peer.stop();
+  }
+});
+
 test('help texts are our own words', { skip }, async () => {
   const parts = (await discoverParts()).filter((part) => part.enabledByDefault).map(({ name }) => name);
   const peer = await startPeer(program ?? '', parts, LIVE_ROOTS);

@@ -90,6 +90,11 @@ export class BoundSource {
     for (const { slot, value } of this.#constants) sheet.set(slot, value);
   }
 
+  /** Lays the file out anew in the next run, for layouts that depend on more than its text. */
+  forget(): void {
+    this.#chain.break();
+  }
+
   close(): void {
     this.#source.close();
   }
