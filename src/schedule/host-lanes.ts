@@ -14,6 +14,7 @@ interface Lane {
   readonly id: number;
   readonly pool: Piscina;
   readonly control: HostControl;
+  readonly openedMs: number;
   readonly port: MessagePort;
   readonly done: Promise<void>;
   /** The job for which the lane is kept apart, or -1 for the common lane. */
@@ -28,6 +29,8 @@ interface HostJob {
   lane: Lane | undefined;
   /** Runs of the channel when it was last made due; equal to `channel.runs` while its batch has not reached it. -1: not due. */
   dueAt: number;
+  /** How long its next crash keeps it from running. */
+  restartMs: number;
 }
 
 function isPending(job: HostJob): boolean {
@@ -46,7 +49,7 @@ export interface HostLanesOptions {
 /**
  * The threads that read kernel files. Normally one, for all host jobs. When a job passes its deadline, its lane is left to
  * it (the thread may be stuck in a system call for good) and a fresh lane takes the other jobs; it comes back when it has
- * behaved for a while.
+ * behaved for a while. A job that ends its thread is treated alike, but for a pause that doubles with each crash.
  */
 export class HostLanes {
   readonly #options: HostLanesOptions;
@@ -72,7 +75,7 @@ export class HostLanes {
     if (specs.length === 0) return;
     for (const spec of specs) {
       if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
-      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, dueAt: -1 });
+      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, dueAt: -1, restartMs: FIRST_RESTART_MS });
       this.#shortestDeadlineMs = Math.min(this.#shortestDeadlineMs, spec.deadlineMs);
     }
     this.#common ??= this.#open(-1);
@@ -96,8 +99,9 @@ export class HostLanes {
     const lanes = new Set<Lane>();
     for (const id of ids) {
       const job = this.#jobs.get(id);
-      if (job?.lane === undefined) continue;
-      if (isPending(job) || job.channel.running || job.lane.control.current === id) {
+      if (job === undefined) continue;
+      // Without a lane it waits for a restart.
+      if (job.lane === undefined || isPending(job) || job.channel.running || job.lane.control.current === id) {
         skipped.push(id);
         continue;
       }
@@ -171,6 +175,7 @@ export class HostLanes {
       id,
       pool,
       control: new HostControl(control),
+      openedMs: this.#options.monotonicMs(),
       port: port1,
       apart,
       goodRuns: 0,
@@ -229,6 +234,7 @@ export class HostLanes {
     if (lane.goodRuns < GOOD_RUNS_TO_REJOIN || this.#common === undefined) return;
     // One writer at a time: the common lane is told only when this one has ended.
     job.lane = undefined;
+    job.restartMs = FIRST_RESTART_MS;
     this.#retire(lane);
     void lane.done.then(() => {
       if (!this.#closed && this.#common !== undefined && this.#jobs.has(job.spec.id)) this.#move(this.#common, [job.spec.id]);
@@ -244,21 +250,60 @@ export class HostLanes {
   #crashed(lane: Lane, error: unknown): void {
     void lane.pool.destroy();
     if (this.#closed) return;
-    const lost = [...this.#jobs.values()].filter((job) => job.lane === lane);
-    for (const job of lost) {
-      job.lane = undefined;
-      job.dueAt = -1;
-      job.channel.fail('crash');
-    }
+    lane.port.close();
     this.#apart.delete(lane);
     if (this.#common === lane) this.#common = undefined;
-    const delayMs = this.#restartMs;
+    const orphans = [...this.#jobs.values()].filter((job) => job.lane === lane);
+    const culprit = orphans.find((job) => job.spec.id === lane.control.current);
+    if (culprit === undefined) this.#restartAll(lane, orphans, error);
+    else {
+      this.#takeOver(orphans.filter((job) => job !== culprit));
+      this.#restartApart(culprit, error);
+    }
+  }
+
+  /** Jobs whose thread ended without their doing go on elsewhere, those due at once. */
+  #takeOver(jobs: readonly HostJob[]): void {
+    if (jobs.length === 0) return;
+    this.#common ??= this.#open(-1);
+    this.#move(this.#common, jobs.map((job) => job.spec.id));
+    const due = jobs.filter(isPending);
+    for (const job of due) this.#common.control.due(job.spec.id);
+    if (due.length > 0) this.#common.control.go();
+  }
+
+  /** The job that ended its thread gets one of its own, after a pause. */
+  #restartApart(job: HostJob, error: unknown): void {
+    const delayMs = job.restartMs;
+    job.restartMs = Math.min(LAST_RESTART_MS, delayMs * 2);
+    this.#lose(job);
+    this.#options.onCrash(error, delayMs);
+    setTimeout(() => {
+      if (this.#closed || this.#jobs.get(job.spec.id) !== job) return;
+      const lane = this.#open(job.spec.id);
+      lane.seenSequence = job.channel.sequence;
+      this.#apart.add(lane);
+      this.#move(lane, [job.spec.id]);
+    }, delayMs).unref();
+  }
+
+  /** The thread ended outside any job (a module that does not load, memory): nobody can be told apart. */
+  #restartAll(lane: Lane, jobs: readonly HostJob[], error: unknown): void {
+    const livedMs = this.#options.monotonicMs() - lane.openedMs;
+    const delayMs = livedMs > LAST_RESTART_MS ? FIRST_RESTART_MS : this.#restartMs;
     this.#restartMs = Math.min(LAST_RESTART_MS, delayMs * 2);
+    for (const job of jobs) this.#lose(job);
     this.#options.onCrash(error, delayMs);
     setTimeout(() => {
       if (this.#closed) return;
       this.#common ??= this.#open(-1);
-      this.#move(this.#common, lost.map((job) => job.spec.id).filter((id) => this.#jobs.has(id)));
+      this.#move(this.#common, jobs.filter((job) => this.#jobs.get(job.spec.id) === job).map((job) => job.spec.id));
     }, delayMs).unref();
+  }
+
+  #lose(job: HostJob): void {
+    job.lane = undefined;
+    job.dueAt = -1;
+    job.channel.fail('crash');
   }
 }
