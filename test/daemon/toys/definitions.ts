@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { defineCollector } from '../../../src/collect/contract.ts';
+import { RUNS, report, UP } from './families.ts';
+
+/** Collectors of two roles that nothing real has yet, for tests of what is between collectors and pages. */
+
+const hostOptions = z.strictObject({
+  /** While this file has content, the part `crashes` ends its thread. */
+  crash_file: z.string().default('/dev/null'),
+});
+export type ToyHostOptions = z.infer<typeof hostOptions>;
+
+export const TOY_HOST = defineCollector({
+  name: 'toyhost',
+  role: 'nginx',
+  replaces: 'nothing',
+  pool: 'host',
+  parts: ['calm', 'crashes'].map((name) => ({ name, enabledByDefault: true, families: [RUNS, UP] })),
+  options: hostOptions,
+  enabledByDefault: true,
+  targets: () => [{ name: 'local', settings: undefined, address: 'local' }],
+  report,
+  worker: new URL('./host.js', import.meta.url),
+});
+
+const target = z.strictObject({
+  name: z.string(),
+  /** Loopback port to keep a connection to. */
+  port: z.number().optional(),
+  /** A file to read at each run: a FIFO blocks. */
+  blocks_on: z.string().optional(),
+  /** Ends the thread at each run. */
+  exits: z.boolean().optional(),
+});
+export type ToySettings = z.infer<typeof target>;
+
+export const TOY_NETWORK = defineCollector({
+  name: 'toynet',
+  role: 'kafka',
+  replaces: 'nothing',
+  pool: 'network',
+  parts: [{ name: 'only', enabledByDefault: true, families: [RUNS, UP] }],
+  options: z.strictObject({ targets: z.array(target).default([]) }),
+  enabledByDefault: false,
+  targets: (options) => options.targets.map((settings) => ({ name: settings.name, settings, address: settings.name })),
+  report,
+  worker: new URL('./network.js', import.meta.url),
+});
