@@ -150,6 +150,25 @@ describe('container: real v1 cgroups', { skip }, () => {
     bench.session.close();
   });
 
+  test('one goes and another comes in its place between two pages: the new one is on the next', () => {
+    const bench = new Bench(ROOTS, ['memory', 'cpu']);
+    make('/swap0');
+    bench.page('memory');
+    bench.page('cpu');
+    for (let i = 1; i <= 20; i++) {
+      unmake(`/swap${i - 1}`);
+      make(`/swap${i}`);
+      const found = new Map([...samples(bench.page('memory')), ...samples(bench.page('cpu'))]);
+      for (const family of ['container_memory_rss', 'container_cpu_user_seconds_total']) {
+        assert.ok(found.has(`${family}{id="${PARENT}/swap${i}"}`), `${family} of swap${i}`);
+        assert.equal(found.has(`${family}{id="${PARENT}/swap${i - 1}"}`), false, `${family} of swap${i - 1}`);
+      }
+    }
+    unmake('/swap20');
+    assert.deepEqual(bench.warnings, []);
+    bench.session.close();
+  });
+
   test('removed between refresh and read: dropped quietly, the others stay', () => {
     make('/doomed');
     const bench = new Bench(ROOTS, ['memory', 'cpu']);

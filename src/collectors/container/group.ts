@@ -86,9 +86,17 @@ export class Group {
   }
 
   collect(part: string, sheet: Sheet): Outcome {
-    const { tree, warn } = this.#shared;
+    const { tree } = this.#shared;
     if (tree.layout.kind === 'none') return absent('no cgroup hierarchy is mounted');
     tree.refresh(part);
+    // Twice at most: what goes meanwhile in the second run is left out quietly.
+    if (this.#run(part, sheet) && tree.recheck()) this.#run(part, sheet);
+    return OK;
+  }
+
+  /** Reads and sets every row; true when a cgroup turned out to be gone. */
+  #run(part: string, sheet: Sheet): boolean {
+    const { tree, warn } = this.#shared;
     this.#follow(sheet);
     const spec = this.#spec;
     const blank = spec.blank ?? 0;
@@ -96,6 +104,7 @@ export class Group {
     for (const file of this.#files) file.scan();
     const { run } = sheet;
     let unreadable = 0;
+    let vanished = false;
     let example = '';
     for (let index = 0; index < this.#cgroups.length; index++) {
       const cgroup = this.#cgroups[index];
@@ -121,7 +130,7 @@ export class Group {
       }
       const base = index * this.#stride;
       if (gone || bad > 0) {
-        if (gone) tree.suspect();
+        if (gone) vanished = true;
         else unreadable += 1;
         this.#slots.fill(UNKNOWN, base, base + width);
         continue;
@@ -146,7 +155,7 @@ export class Group {
       if (unreadable === tree.size) throw new CollectError('read', example, 'cannot be read or is not understood, nor those of any other cgroup');
       warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
     }
-    return OK;
+    return vanished;
   }
 
   /** Takes every series of the group back from its sheet: another group is about to use it. */

@@ -96,6 +96,8 @@ export class Tree {
   /** What the kernel said of its number of cgroups: /proc/cgroups, or cgroup.stat of the v2 root. */
   #census = '';
   #suspicious = false;
+  /** Cgroups that ever came. */
+  #arrived = 0;
   #turn = 0;
 
   /** @param onRefresh called after each refresh, to name what has come */
@@ -130,6 +132,21 @@ export class Tree {
     this.#served.clear();
     this.#served.add(part);
     this.#refreshedMs = now;
+    this.#look(now);
+  }
+
+  /**
+   * For a part that met a cgroup which is gone: looks again at every directory. True when others have come: one for one,
+   * neither a link count nor the kernel's number of cgroups has moved.
+   */
+  recheck(): boolean {
+    const arrived = this.#arrived;
+    this.#suspicious = true;
+    this.#look(this.#monotonicMs());
+    return this.#arrived !== arrived;
+  }
+
+  #look(now: number): void {
     const census = readText(this.layout.kind === 'unified' ? `${this.layout.unified}/cgroup.stat` : `${this.#procfs}/cgroups`);
     const moved = census === '' || census !== this.#census || this.#suspicious;
     this.#census = census;
@@ -149,11 +166,6 @@ export class Tree {
     }
     if (changed) this.#unite();
     this.#onRefresh(this);
-  }
-
-  /** A file of a cgroup turned out to be gone: the next refresh looks at every directory. */
-  suspect(): void {
-    this.#suspicious = true;
   }
 
   /** Tells what a cgroup is called; sheets print the new labels from the next encoding on. */
@@ -235,6 +247,7 @@ export class Tree {
       this.#homes[index] = home;
       this.#byId.set(id, cgroup);
       this.version += 1;
+      this.#arrived += 1;
     }
   }
 }
@@ -304,8 +317,12 @@ function walk(hierarchy: Hierarchy, turn: number | undefined): boolean {
   for (const directory of suspects) {
     if (directories.get(directory.id) !== directory) continue; // Settled with its parent.
     const now = look(root, directory.id);
-    if (now === undefined || now.ino !== directory.inode) forget(hierarchy, directory);
-    descend(hierarchy, directory.id, now);
+    if (now === undefined || now.ino !== directory.inode) {
+      forget(hierarchy, directory);
+      // Another may have come in its place: the parent's link count stands still then.
+      const parent = directory.id.slice(0, Math.max(1, directory.id.lastIndexOf('/')));
+      if (directory.id !== '/') descend(hierarchy, parent, look(root, parent));
+    } else descend(hierarchy, directory.id, now);
   }
   if (!directories.has('/')) throw new CollectError('read', root, 'the root of the cgroup hierarchy is gone');
   return suspects.length > 0;
