@@ -5,6 +5,7 @@ export interface OptionRow<Type extends z.ZodType = z.ZodType> {
   readonly schema: Type;
   /** The peer's flag, without dashes; none for what the peer has no flag for. */
   readonly flag?: string;
+  /** Lower case, no full stop. */
   readonly help: string;
 }
 
@@ -12,29 +13,35 @@ export interface OptionRow<Type extends z.ZodType = z.ZodType> {
 export const OPTIONS = {
   percpu: {
     schema: z.boolean().default(true),
-    help: 'Show CPU time per CPU on v1, as standalone cAdvisor does; otherwise one series with cpu="total", as the kubelet does.',
+    help: 'v1: print CPU time per CPU, as standalone cAdvisor does; otherwise one series with cpu="total", as the kubelet does',
   },
   machine_id_file: {
     schema: z.string().default('/etc/machine-id,/var/lib/dbus/machine-id'),
     flag: 'machine_id_file',
-    help: 'Files that may hold the machine id, separated by commas; the first readable one is taken.',
+    help: 'files that may hold the machine id, separated by commas; the first readable one is taken',
   },
   boot_id_file: {
     schema: z.string().default('/proc/sys/kernel/random/boot_id'),
     flag: 'boot_id_file',
-    help: 'Files that may hold the boot id, separated by commas; the first readable one is taken.',
+    help: 'files that may hold the boot id, separated by commas; the first readable one is taken',
   },
   pod_mounts: {
     schema: z.boolean().default(false),
-    help: 'Show overlay and pod file systems (volumes, secrets, shared memory) among those of the machine, as cAdvisor does: several for each pod.',
+    help: 'print overlay and pod file systems (volumes, secrets, shared memory) among those of the machine: several for each pod',
   },
 } as const satisfies Record<string, OptionRow>;
 
 export const containerOptions = z.strictObject({
-  percpu: OPTIONS.percpu.schema,
-  machine_id_file: OPTIONS.machine_id_file.schema,
-  boot_id_file: OPTIONS.boot_id_file.schema,
-  pod_mounts: OPTIONS.pod_mounts.schema,
+  percpu: described('percpu'),
+  machine_id_file: described('machine_id_file'),
+  boot_id_file: described('boot_id_file'),
+  pod_mounts: described('pod_mounts'),
 });
+
+/** The schema of a row with its help, which `--help` and the documents are made from. */
+function described<Key extends keyof typeof OPTIONS>(key: Key): (typeof OPTIONS)[Key]['schema'] {
+  // A border: describe() returns the schema's own type, which zod's generics lose here.
+  return OPTIONS[key].schema.describe(OPTIONS[key].help) as (typeof OPTIONS)[Key]['schema'];
+}
 
 export type ContainerOptions = z.infer<typeof containerOptions>;
