@@ -156,6 +156,18 @@ export class Sheet {
     return this.set(this.slot(family, values, names ?? family.labels), value);
   }
 
+  /**
+   * Says anew what a family is, for those whose type or HELP come from data. When it differs from what was known, the family's
+   * series are forgotten: slots must be asked for again.
+   */
+  redefine(family: Family): void {
+    const known = this.#families.get(family.name);
+    if (known === undefined || (known.type === family.type && known.help === family.help)) return;
+    for (const series of this.#bySlot) if (series?.family.name === family.name) this.#forget(series);
+    this.#families.set(family.name, family);
+    this.#changed();
+  }
+
   /** Registers an entity whose labels are added to its series; returns its handle. */
   entity(labels: EntityLabels): number {
     const free = this.#entities.indexOf(undefined);

@@ -23,7 +23,7 @@ function doubleQuoted(text: string, from: number): [value: string, end: number] 
       if (digits === undefined) throw new ValueProblem('four hexadecimal digits behind \\u');
       value += String.fromCharCode(Number.parseInt(digits, 16));
       at += 4;
-    } else if (escaped.charCodeAt(0) > 127) throw new ValueProblem('an ASCII character behind a backslash');
+    } else if (!/["'\\/$`bfnrt]/.test(escaped)) throw new ValueProblem(`an escape sequence, not \\${escaped}`);
     else value += BACKSLASHED[escaped] ?? escaped;
   }
   throw new ValueProblem('a closing "');

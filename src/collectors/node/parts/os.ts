@@ -28,9 +28,12 @@ const SUPPORT_END = family('node_os_support_end_timestamp_seconds', 'gauge', 'Wh
 
 /** Seconds since 1970 of a day in UTC; undefined when there is no such day. */
 function dayOf(text: string): number | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
-  const milliseconds = Date.parse(`${text}T00:00:00Z`);
-  return new Date(milliseconds).toISOString?.().startsWith(text) ? milliseconds / 1000 : undefined;
+  const [, year, month, day] = (/^(\d{4})-(\d{2})-(\d{2})$/.exec(text) ?? []).map(Number);
+  if (year === undefined || month === undefined || day === undefined) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  // The 31st of a month of 30 days is no day, for us as for the peer.
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() / 1000 : undefined;
 }
 
 /** etc/os-release below the root file system, or usr/lib/os-release: the first that exists counts alone (os-release(5)). */
