@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --single-threaded-gc --no-memory-reducer
+import './engine.ts';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { discoverCollectors } from './collect/discover.ts';

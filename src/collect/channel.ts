@@ -227,6 +227,20 @@ export class Channel {
     return this.#floats[RUN_STARTED] as number;
   }
 
+  /** Monotonic ms, of the last run that ended by itself. */
+  get runEndedMs(): number {
+    return this.#floats[RUN_ENDED] as number;
+  }
+
+  get runCpuSeconds(): number {
+    return this.#floats[RUN_CPU_SECONDS] as number;
+  }
+
+  /** Whether the last run gave nothing: failed, target down, given up. */
+  get hasFailed(): boolean {
+    return Atomics.load(this.#words, ENDING) >= ENDINGS.indexOf('failed');
+  }
+
   /** No page older than this is shown, whatever happens to its lane. Milliseconds. */
   expireAfter(maxAgeMs: number): void {
     this.#floats[MAX_AGE] = maxAgeMs;

@@ -41,14 +41,31 @@ export interface ScheduledView {
 interface Entry {
   readonly job: ScheduledJob;
   readonly channel: Channel;
-  /** Sequence of the channel when the timetable was last told of an end. */
-  seen: number;
-  started: boolean;
+  /** Sequence of the channel at its last start: past it, the run has ended or was given up. */
+  startedAt: number;
+  /** A run was started that the timetable has not been told the end of. */
+  isUnderWay: boolean;
+}
+
+/**
+ * The jobs of one target that share interval and deadline: they always start together, so the timetable knows them as one.
+ * It is asked in every cycle, and a machine has dozens of jobs but two or three groups.
+ */
+interface Group {
+  readonly id: number;
+  readonly key: string;
+  readonly pool: Pool;
+  readonly intervalMs: number;
+  readonly deadlineMs: number;
+  readonly entries: Entry[];
+  isUnderWay: boolean;
+  maxAgeMs: number;
 }
 
 interface View {
   readonly times: ViewTimes;
   jobs: readonly number[];
+  groups: readonly Group[];
   /** The last build the timetable was told of. */
   builtMs: number;
   version: number;
@@ -60,6 +77,8 @@ interface View {
 
 /** How often the first runs are looked at until all host jobs have ended once. */
 const FIRST_LOOK_MS = 5;
+/** From the end of a run to the start of the build: longer means that the build was not for that run. */
+const LONGEST_HAND_OVER_MS = 50;
 
 /** Owns the timers: starts jobs when the timetable says so, gives them up when they have passed their deadline. */
 export class Scheduler {
@@ -68,11 +87,15 @@ export class Scheduler {
   readonly #host: HostLanes;
   readonly #network: Shards;
   readonly #entries = new Map<number, Entry>();
+  readonly #groups = new Map<string, Group>();
+  readonly #groupsById = new Map<number, Group>();
+  #nextGroup = 0;
   readonly #views = new Map<string, View>();
   readonly #lateness: Distribution;
   readonly #due: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  readonly #onTimer = (): void => this.#tick();
   #closed = false;
   #isReady = false;
   readonly ready: Promise<void>;
@@ -120,10 +143,9 @@ export class Scheduler {
   add(jobs: readonly ScheduledJob[]): void {
     const now = this.#options.clock.monotonicMs();
     for (const job of jobs) {
-      const channel = new Channel(job.spec.channel);
-      this.#entries.set(job.id, { job, channel, seen: 0, started: false });
-      const { pool, intervalMs, intervalIsSet, spec } = job;
-      this.#timetable.addJob(job.id, { pool, lane: sessionKey(spec), intervalMs, intervalIsSet: intervalIsSet || !this.#options.phaseLock, deadlineMs: spec.deadlineMs }, now);
+      const entry: Entry = { job, channel: new Channel(job.spec.channel), startedAt: 0, isUnderWay: false };
+      this.#entries.set(job.id, entry);
+      this.#groupFor(job, now).entries.push(entry);
     }
     this.#host.add(jobs.filter((job) => job.pool === 'host').map((job) => job.spec));
     this.#network.add(jobs.filter((job) => job.pool === 'network').map((job) => job.spec));
@@ -131,9 +153,15 @@ export class Scheduler {
   }
 
   remove(ids: readonly number[]): void {
-    for (const id of ids) {
-      this.#entries.delete(id);
-      this.#timetable.removeJob(id);
+    const gone = new Set(ids);
+    for (const id of ids) this.#entries.delete(id);
+    for (const group of this.#groups.values()) {
+      const left = group.entries.filter(({ job }) => !gone.has(job.id));
+      group.entries.splice(0, group.entries.length, ...left);
+      if (left.length > 0) continue;
+      this.#groups.delete(group.key);
+      this.#groupsById.delete(group.id);
+      this.#timetable.removeJob(group.id);
     }
     this.#host.remove(ids);
     this.#network.remove(ids);
@@ -144,13 +172,16 @@ export class Scheduler {
     const known = this.#views.get(name);
     if (known !== undefined) {
       known.jobs = jobs;
-      this.#timetable.setViewJobs(known.times, jobs);
+      known.groups = this.#groupsOf(jobs);
+      this.#timetable.setViewJobs(known.times, known.groups.map((group) => group.id));
       return;
     }
     const { cells } = this.#options;
+    const groups = this.#groupsOf(jobs);
     this.#views.set(name, {
-      times: this.#timetable.addView(jobs),
+      times: this.#timetable.addView(groups.map((group) => group.id)),
       jobs,
+      groups,
       builtMs: Number.NEGATIVE_INFINITY,
       version: 0,
       hit: cells.cell(own.scrapePhase, ['hit', name]),
@@ -210,17 +241,54 @@ export class Scheduler {
     await Promise.all([this.#host.close(), this.#network.close()]);
   }
 
-  /** Tells the timetable of runs that ended since it was last told. */
-  #harvest(): void {
-    for (const entry of this.#entries.values()) {
-      if (!entry.started) continue;
-      const sequence = entry.channel.sequence;
-      if (sequence === entry.seen || entry.channel.running) continue;
-      entry.seen = sequence;
-      entry.started = false;
-      const { endedMs, seconds, cpuSeconds, ending } = entry.channel.figures();
-      this.#timetable.jobEnded(entry.job.id, ending === 'timeout' ? this.#options.clock.monotonicMs() : endedMs, seconds * 1000, cpuSeconds * 1000, ending);
+  #groupFor({ pool, intervalMs, intervalIsSet, spec }: ScheduledJob, now: number): Group {
+    const lane = sessionKey(spec);
+    const key = `${lane} ${intervalMs} ${intervalIsSet} ${spec.deadlineMs}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      const id = this.#nextGroup++;
+      group = { id, key, pool, intervalMs, deadlineMs: spec.deadlineMs, entries: [], isUnderWay: false, maxAgeMs: 0 };
+      this.#groups.set(key, group);
+      this.#groupsById.set(id, group);
+      const isSet = intervalIsSet || !this.#options.phaseLock;
+      this.#timetable.addJob(id, { pool, lane, intervalMs, intervalIsSet: isSet, deadlineMs: spec.deadlineMs }, now);
     }
+    return group;
+  }
+
+  #groupsOf(jobs: readonly number[]): Group[] {
+    const wanted = new Set(jobs);
+    return [...this.#groups.values()].filter((group) => group.entries.some(({ job }) => wanted.has(job.id)));
+  }
+
+  /** Tells the timetable of groups whose runs have all ended since it was last told. */
+  #harvest(): void {
+    for (const group of this.#groups.values()) if (group.isUnderWay) this.#harvestGroup(group);
+  }
+
+  #harvestGroup(group: Group): void {
+    let endedMs = 0;
+    let startedMs = Number.POSITIVE_INFINITY;
+    let cpuSeconds = 0;
+    let failed = 0;
+    for (const { channel, isUnderWay, startedAt } of group.entries) {
+      if (!isUnderWay) continue;
+      if (channel.sequence === startedAt) return;
+      endedMs = Math.max(endedMs, channel.runEndedMs);
+      startedMs = Math.min(startedMs, channel.runStartedMs);
+      cpuSeconds += channel.runCpuSeconds;
+      if (channel.hasFailed) failed += 1;
+    }
+    let ended = 0;
+    for (const entry of group.entries) {
+      if (entry.isUnderWay) ended += 1;
+      entry.isUnderWay = false;
+    }
+    group.isUnderWay = false;
+    // A target is down when nothing of it could be collected; one part that fails is not the target's rhythm.
+    const ending = ended > 0 && failed === ended ? 'failed' : 'ok';
+    if (ended === 0) endedMs = startedMs = this.#options.clock.monotonicMs();
+    this.#timetable.jobEnded(group.id, endedMs, Math.max(0, endedMs - startedMs), cpuSeconds * 1000, ending);
   }
 
   #noteBuild(view: View, reader: ScheduledView['reader']): void {
@@ -229,11 +297,10 @@ export class Scheduler {
     view.builtMs = builtMs;
     const fromMs = builtMs - reader.buildSeconds * 1000;
     let endedMs = Number.NEGATIVE_INFINITY;
-    for (const id of view.jobs) {
-      const ended = this.#entries.get(id)?.channel.figures().endedMs ?? endedMs;
-      if (ended > endedMs && ended <= fromMs) endedMs = ended;
+    for (const { entries } of view.groups) {
+      for (const { channel } of entries) if (channel.runEndedMs > endedMs && channel.runEndedMs <= fromMs) endedMs = channel.runEndedMs;
     }
-    this.#timetable.viewBuilt(view.times, fromMs, builtMs - Math.max(endedMs, fromMs - 50));
+    this.#timetable.viewBuilt(view.times, fromMs, builtMs - Math.max(endedMs, fromMs - LONGEST_HAND_OVER_MS));
   }
 
   #checkReady(): void {
@@ -253,35 +320,43 @@ export class Scheduler {
     const host: number[] = [];
     const network: number[] = [];
     for (const id of this.#due) {
-      const entry = this.#entries.get(id);
-      if (entry === undefined) continue;
-      (entry.job.pool === 'host' ? host : network).push(id);
+      const group = this.#groupsById.get(id);
+      if (group === undefined) continue;
       this.#timetable.jobStarted(id, now);
-      entry.started = true;
-      entry.channel.expireAfter(2 * this.#spacing(entry) + entry.job.spec.deadlineMs);
+      group.isUnderWay = true;
+      const maxAgeMs = 2 * this.#spacing(group) + group.deadlineMs;
+      const isNewAge = maxAgeMs !== group.maxAgeMs;
+      group.maxAgeMs = maxAgeMs;
+      for (const entry of group.entries) {
+        (group.pool === 'host' ? host : network).push(entry.job.id);
+        entry.startedAt = entry.channel.sequence;
+        entry.isUnderWay = true;
+        if (isNewAge) entry.channel.expireAfter(maxAgeMs);
+      }
     }
-    for (const id of [...this.#host.start(host), ...this.#network.start(network)]) this.#skip(id, now);
+    if (host.length > 0) this.#skip(this.#host.start(host));
+    if (network.length > 0) this.#skip(this.#network.start(network));
     this.#arm(now);
   }
 
-  /** The longest that may lie between two runs of a job: its interval, or the rhythm of a slower scraper that replaces it. */
-  #spacing({ job }: Entry): number {
+  /** The longest that may lie between two runs: the interval, or the rhythm of a slower scraper that replaces it. */
+  #spacing(group: Group): number {
     let shortest = Number.POSITIVE_INFINITY;
-    for (const { times, jobs } of this.#views.values()) {
-      if (times.yard.locked === 0 || !jobs.includes(job.id)) continue;
+    for (const { times, groups } of this.#views.values()) {
+      if (times.yard.locked === 0 || !groups.includes(group)) continue;
       for (let train = 0; train < TRAINS; train++) if (times.yard.isLocked(train)) shortest = Math.min(shortest, times.yard.period(train));
     }
-    return shortest === Number.POSITIVE_INFINITY ? job.intervalMs : Math.max(job.intervalMs, shortest);
+    return shortest === Number.POSITIVE_INFINITY ? group.intervalMs : Math.max(group.intervalMs, shortest);
   }
 
   /** The run before is still under way in its lane (it was given up, but its thread is busy with it). */
-  #skip(id: number, now: number): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    entry.started = false;
-    entry.seen = entry.channel.sequence;
-    this.#timetable.jobEnded(id, now, 0, 0, 'failed');
-    this.#options.onSkip(id);
+  #skip(ids: readonly number[]): void {
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined) continue;
+      entry.isUnderWay = false;
+      this.#options.onSkip(id);
+    }
   }
 
   #arm(now: number): void {
@@ -295,6 +370,6 @@ export class Scheduler {
     if (next >= this.#timerAtMs && this.#timer !== undefined) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = next;
-    this.#timer = next === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => this.#tick(), Math.max(0, next - this.#options.clock.monotonicMs()));
+    this.#timer = next === Number.POSITIVE_INFINITY ? undefined : setTimeout(this.#onTimer, Math.max(0, Math.ceil(next - this.#options.clock.monotonicMs())));
   }
 }
