@@ -5,6 +5,8 @@ import { type JobSpec, type LaneNews, sessionKey } from '../lanes/work.ts';
 
 /** A round that the worker itself should have ended by its deadline is given up so much later: its thread is stuck. */
 const STUCK_MS = 150;
+/** A new thread has to load the drivers first, which on a busy machine takes longer than a short deadline. */
+const COLD_MS = 5000;
 const MAX_ROUNDS_PER_SHARD = 256;
 const FIRST_RESTART_MS = 250;
 const LAST_RESTART_MS = 30_000;
@@ -13,6 +15,10 @@ interface Shard {
   readonly pool: Piscina;
   /** Job ids whose specs this shard was sent. */
   readonly told: Set<number>;
+  /** When the thread was started, monotonic ms. */
+  openedMs: number;
+  /** It has ended a round. */
+  isWarm: boolean;
   /** No rounds before this time: the thread crashed and is restarted with growing delay. */
   notBeforeMs: number;
   restartMs: number;
@@ -117,18 +123,17 @@ export class Shards {
     return this.#rounds.size === 0;
   }
 
-  /** Gives up rounds whose thread should have ended them. Returns when to look again, monotonic ms. */
+  /** Gives up rounds whose thread should have ended them, and the thread itself. Returns when to look again, monotonic ms. */
   watch(): number {
     const now = this.#options.monotonicMs();
     let next = Number.POSITIVE_INFINITY;
     const stuck = new Set<Shard>();
     for (const round of this.#rounds.values()) {
-      if (round.givenUp) continue;
-      if (now < round.deadlineMs) next = Math.min(next, round.deadlineMs);
-      else {
-        stuck.add(round.shard);
-        this.#giveUp(round);
-      }
+      const { shard, deadlineMs } = round;
+      if (!round.givenUp && now >= deadlineMs) this.#giveUp(round);
+      const stuckMs = shard.isWarm ? deadlineMs : Math.max(deadlineMs, shard.openedMs + COLD_MS);
+      if (now >= stuckMs) stuck.add(shard);
+      else next = Math.min(next, round.givenUp ? stuckMs : deadlineMs);
     }
     for (const shard of stuck) this.#replace(shard);
     return next;
@@ -165,7 +170,7 @@ export class Shards {
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     pool.on('error', () => undefined);
-    return { pool, told: new Set(), notBeforeMs: 0, restartMs: FIRST_RESTART_MS };
+    return { pool, told: new Set(), openedMs: this.#options.monotonicMs(), isWarm: false, notBeforeMs: 0, restartMs: FIRST_RESTART_MS };
   }
 
   #begin(key: string, jobs: readonly NetworkJob[], shard: Shard): void {
@@ -182,6 +187,7 @@ export class Shards {
   }
 
   #ended(round: Round, end: RoundEnd): void {
+    round.shard.isWarm = true;
     for (const news of end.news) this.#options.onNews(news);
     if (this.#rounds.get(round.key) !== round) return;
     this.#rounds.delete(round.key);
@@ -197,7 +203,9 @@ export class Shards {
     const { shard } = round;
     // Piscina starts the next thread by itself, with nothing learnt.
     shard.told.clear();
-    shard.notBeforeMs = this.#options.monotonicMs() + shard.restartMs;
+    shard.openedMs = this.#options.monotonicMs();
+    shard.isWarm = false;
+    shard.notBeforeMs = shard.openedMs + shard.restartMs;
     this.#options.onCrash(error, shard.restartMs);
     shard.restartMs = Math.min(LAST_RESTART_MS, shard.restartMs * 2);
   }
