@@ -83,7 +83,7 @@ export function plan(inputs: PlanInputs): Plan {
   const targets = new Map<Role, Set<string>>();
   for (const job of jobs) targets.set(job.role, (targets.get(job.role) ?? new Set()).add(job.target.name));
   const front = inputs.persona === undefined ? undefined : personaFilter(inputs.persona, jobs, config.web.disableExporterMetrics);
-  const routes = planRoutes(config.web.telemetryPath, targets, front, config.roles.length === 0);
+  const routes = planRoutes(config.web.telemetryPath, targets, front, config.roles.length === 0 || config.roles.includes('exporterd'));
   return {
     jobs,
     listeners: config.web.listenAddresses.map(({ host, port }) => ({ host, port, routes })),
@@ -133,14 +133,13 @@ function personaFilter(page: PersonaPage, jobs: readonly PlannedJob[], withoutPr
   return { roles: [...page.roles, 'exporterd'], parts: [...parts, ...process], always: process, fixed: [page.buildInfo] };
 }
 
-function planRoutes(metricsPath: string, targets: ReadonlyMap<Role, ReadonlySet<string>>, front: ViewFilter | undefined, isAll: boolean): Route[] {
-  const roles = [...targets.keys()];
+function planRoutes(metricsPath: string, targets: ReadonlyMap<Role, ReadonlySet<string>>, front: ViewFilter | undefined, withSelf: boolean): Route[] {
+  const roles = [...targets.keys()].filter((role) => role !== 'exporterd');
   const base = metricsPath === '/' ? '' : metricsPath;
-  const routes: Route[] = [{ path: metricsPath, filter: front ?? { roles: isAll ? [...roles, 'exporterd'] : roles } }];
-  for (const [role, names] of targets) {
-    if (role === 'exporterd') continue;
+  const routes: Route[] = [{ path: metricsPath, filter: front ?? { roles: withSelf ? [...roles, 'exporterd'] : roles } }];
+  for (const role of roles) {
     routes.push({ path: `${base}/${role}`, filter: { roles: [role] } });
-    for (const target of names) routes.push({ path: `${base}/${role}/${target}`, filter: { roles: [role], target } });
+    for (const target of targets.get(role) ?? []) routes.push({ path: `${base}/${role}/${target}`, filter: { roles: [role], target } });
   }
   routes.push({ path: `${base}/exporterd`, filter: { roles: ['exporterd'] } });
   return routes;
