@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { discoverCollectors } from '../../src/collect/discover.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { NODE_EXPORTER } from '../../src/cli/personas/node-exporter.ts';
+import { type Plan, type PlanInputs, plan } from '../../src/daemon/plan.ts';
+
+const definitions = await discoverCollectors();
+
+async function inputs(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<PlanInputs> {
+  const loaded = await loadConfig({ argv, env: environment, cwd: '/', definitions, readFile: () => '', version: '0' });
+  if (!('config' in loaded)) throw new Error(loaded.text);
+  return { config: loaded.config, definitions, environment, readSecret: () => '' };
+}
+
+const planned = async (argv: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Plan> => plan(await inputs(argv, environment));
+const rolesOf = (one: Plan): string[] => [...new Set(one.jobs.map((job) => job.role))].sort();
+const paths = (one: Plan): string[] => one.listeners[0]?.routes.map(({ path }) => path).sort() ?? [];
+
+test('the same inputs give the same plan, and nothing of them is changed', async () => {
+  const given = await inputs(['--interval=3s'], { DATA_SOURCE_NAME: 'postgresql://u@127.0.0.1:1/a' });
+  const before = structuredClone(given.config);
+  const [first, second] = [plan(given), plan(given)];
+  assert.deepEqual(first, second);
+  assert.notEqual(first, second);
+  assert.deepEqual(given.config, before);
+  assert.doesNotThrow(() => structuredClone(first), 'data only');
+});
+
+test("without configuration node, container and the daemon itself run; a back end comes with its peer's variable", async () => {
+  assert.deepEqual(rolesOf(await planned([])), ['container', 'exporterd', 'node']);
+  assert.deepEqual(rolesOf(await planned([], { DATA_SOURCE_NAME: 'postgresql://u@h/d' })), ['container', 'exporterd', 'node', 'postgres']);
+  assert.deepEqual(rolesOf(await planned(['--no-node.enabled'])), ['container', 'exporterd']);
+});
+
+test('every role has its page and a page per target; /metrics shows each role once', async () => {
+  const one = await planned([], { DATA_SOURCE_NAME: 'postgresql://u@h/d,postgresql://u@i/d' });
+  assert.deepEqual(paths(one), [
+    '/metrics',
+    '/metrics/container',
+    '/metrics/container/local',
+    '/metrics/exporterd',
+    '/metrics/node',
+    '/metrics/node/local',
+    '/metrics/postgres',
+    '/metrics/postgres/default',
+    '/metrics/postgres/default2',
+  ]);
+  assert.deepEqual(one.severalTargets, ['postgres']);
+  const roles = one.listeners[0]?.routes.find(({ path }) => path === '/metrics')?.filter.roles ?? [];
+  assert.deepEqual([...roles].sort(), ['container', 'exporterd', 'node', 'postgres']);
+});
+
+test("roles limits what runs and what /metrics shows; the daemon's own page stays", async () => {
+  const one = await planned(['--role=node']);
+  assert.deepEqual(rolesOf(one), ['exporterd', 'node']);
+  assert.deepEqual(one.listeners[0]?.routes[0], { path: '/metrics', filter: { roles: ['node'] } });
+  assert.ok(paths(one).includes('/metrics/exporterd'));
+  const both = await planned(['--role=node', '--role=exporterd']);
+  assert.deepEqual(both.listeners[0]?.routes[0]?.filter.roles, ['node', 'exporterd']);
+});
+
+test("intervals and deadlines: a part's own, the daemon's, the block's; network runs end before the next is due", async () => {
+  const job = (one: Plan, key: string) => one.jobs.find((candidate) => candidate.key === key);
+  const environment = { DATA_SOURCE_NAME: 'postgresql://u@h/d' };
+  const usual = await planned([], environment);
+  assert.deepEqual(
+    [job(usual, 'node/stat/local')?.intervalMs, job(usual, 'node/stat/local')?.intervalIsSet, job(usual, 'node/stat/local')?.deadlineMs],
+    [15_000, false, 1000],
+  );
+  assert.deepEqual([job(usual, 'postgres/up/default')?.intervalMs, job(usual, 'postgres/up/default')?.deadlineMs], [15_000, 5000]);
+  const short = await planned(['--interval=2s', '--node.interval=700ms', '--node.deadline=90ms'], environment);
+  assert.deepEqual(
+    [job(short, 'node/stat/local')?.intervalMs, job(short, 'node/stat/local')?.intervalIsSet, job(short, 'node/stat/local')?.deadlineMs],
+    [700, true, 90],
+  );
+  assert.equal(job(short, 'postgres/up/default')?.deadlineMs, 1600);
+});
+
+test("the persona's page has its role, its build info and process_*, unless switched off", async () => {
+  const given = await inputs(['node_exporter']);
+  const front = plan({ ...given, persona: NODE_EXPORTER.page }).listeners[0]?.routes[0]?.filter;
+  assert.deepEqual(front?.fixed, ['node_exporter_build_info']);
+  assert.ok(front?.parts?.includes('node.stat') && front.parts.includes('exporterd.process'));
+  const without = await inputs(['node_exporter', '--web.disable-exporter-metrics']);
+  assert.ok(!plan({ ...without, persona: NODE_EXPORTER.page }).listeners[0]?.routes[0]?.filter.parts?.includes('exporterd.process'));
+});
