@@ -45,7 +45,18 @@ await runBench('age', 'Age of the data that Prometheus stores', flags, async ():
     const at = `${interval} s, ${load}`;
     // Unlocked scrapes belong to the time before the lock, which the warm-up covers; behind it they count as misses.
     const missed = (seen.misses + seen.unlocked) / (seen.hits + seen.misses + seen.unlocked);
-    rows.push([at, seen.ages.length, quantile(seen.ages, 0.5), quantile(seen.ages, 0.99), Math.max(...seen.ages), quantile(seen.answerAges, 0.99), seen.hits, seen.misses, seen.unlocked, seen.steady * 100]);
+    rows.push([
+      at,
+      seen.ages.length,
+      quantile(seen.ages, 0.5),
+      quantile(seen.ages, 0.99),
+      Math.max(...seen.ages),
+      quantile(seen.answerAges, 0.99),
+      seen.hits,
+      seen.misses,
+      seen.unlocked,
+      seen.steady * 100,
+    ]);
     histogram.push([at, ...seen.buckets.map(([, share]) => share)]);
     if (histogram.length === 1) histogram.unshift(['', ...seen.buckets.map(([bound]) => `<= ${bound} s`)]);
     verdicts.push(
@@ -65,7 +76,11 @@ await runBench('age', 'Age of the data that Prometheus stores', flags, async ():
   const [bounds, ...shares] = histogram;
   return {
     tables: [
-      { title: 'Age, ms', columns: ['interval, load', 'samples', 'p50', 'p99', 'max', 'p99 at the answer', 'hits', 'misses', 'unlocked', 'rate() within 1 %, % of steps'], rows },
+      {
+        title: 'Age, ms',
+        columns: ['interval, load', 'samples', 'p50', 'p99', 'max', 'p99 at the answer', 'hits', 'misses', 'unlocked', 'rate() within 1 %, % of steps'],
+        rows,
+      },
       { title: 'exporterd_scrape_data_age_seconds, cumulative share', columns: (bounds ?? []).map(String), rows: shares },
     ],
     verdicts,
@@ -106,7 +121,11 @@ async function measure({ interval, load }: Phase): Promise<Seen> {
     const toMs = Date.now();
     const after = await own(daemon);
     for (const loop of loops) await loop.stop();
-    const series = await Promise.all([['a', servers[0]] as const, ['b', servers[0]] as const, ['c', servers[1]] as const].map(([name, server]) => stored(server, name, interval, fromMs, toMs)));
+    const series = await Promise.all(
+      [['a', servers[0]] as const, ['b', servers[0]] as const, ['c', servers[1]] as const].map(([name, server]) =>
+        stored(server, name, interval, fromMs, toMs),
+      ),
+    );
     const phase = (result: string): number => {
       const labels = `view="${VIEW}"`;
       const count = (page: Page): number => page.samples.get(`exporterd_scrape_phase_total{result="${result}",${labels}}`) ?? 0;
@@ -169,7 +188,11 @@ function ageShares(before: Page, after: Page): [bound: string, share: number][] 
 /** Complaints of promtool about a page, one a line; empty when it is clean. */
 function promtool(text: string): string {
   try {
-    return execFileSync(needProgram('promtool', 'Debian package prometheus'), ['check', 'metrics'], { input: text, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] }).trim();
+    return execFileSync(needProgram('promtool', 'Debian package prometheus'), ['check', 'metrics'], {
+      input: text,
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 'pipe'],
+    }).trim();
   } catch (error) {
     const { stderr, stdout } = error as { stderr?: string; stdout?: string }; // of execFileSync
     return `${stdout ?? ''}${stderr ?? ''}`.trim() || String(error);

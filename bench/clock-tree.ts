@@ -13,9 +13,31 @@ export interface ClockTree {
 
 /** Files of /proc that node collectors read. */
 const FILES = [
-  'stat', 'meminfo', 'loadavg', 'vmstat', 'diskstats', 'cpuinfo', 'uptime', 'mounts', 'filesystems', 'self/mountinfo', '1/mountinfo', 'self/mounts', '1/mounts', 'self/stat',
-  'net/dev', 'net/netstat', 'net/snmp', 'net/snmp6', 'net/sockstat', 'net/sockstat6', 'sys/fs/file-nr',
-  'pressure/cpu', 'pressure/memory', 'pressure/io', 'pressure/irq',
+  'stat',
+  'meminfo',
+  'loadavg',
+  'vmstat',
+  'diskstats',
+  'cpuinfo',
+  'uptime',
+  'mounts',
+  'filesystems',
+  'self/mountinfo',
+  '1/mountinfo',
+  'self/mounts',
+  '1/mounts',
+  'self/stat',
+  'net/dev',
+  'net/netstat',
+  'net/snmp',
+  'net/snmp6',
+  'net/sockstat',
+  'net/sockstat6',
+  'sys/fs/file-nr',
+  'pressure/cpu',
+  'pressure/memory',
+  'pressure/io',
+  'pressure/irq',
 ];
 
 const PERIOD_US = 2000;

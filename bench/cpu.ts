@@ -68,12 +68,16 @@ await runBench('cpu', 'CPU time of a cycle', flags, async (): Promise<Findings> 
     verdicts.push(exactly('families of the peer that our page lacks', missing.length, 0));
     if (missing.length + extra.length > 0) notes.push(`Families missing here: ${missing.join(', ') || 'none'}; only here: ${extra.join(', ') || 'none'}.`);
   }
-  notes.push(`${collectors.length} collectors: ${collectors.join(', ')}; ${page.samples.size} samples; the C loop reads the ${files.length} files that the daemon keeps open.`);
+  notes.push(
+    `${collectors.length} collectors: ${collectors.join(', ')}; ${page.samples.size} samples; the C loop reads the ${files.length} files that the daemon keeps open.`,
+  );
 
   const costs = await measure(subjects);
   const per = (name: string): Cost => costs.get(name) ?? NOTHING;
   const runs = sumOf(await fetchPage(`${ours.url}/metrics/exporterd`), 'exporterd_collector_runs_total', 'collector="meminfo"');
-  notes.push(`The daemon ran ${runs} cycles from its start to the end of ${flags.warmup + flags.cycles} scrapes; ${per(OURS).fresh} of ${flags.cycles} scrapes got a page that the scrape before had not got.`);
+  notes.push(
+    `The daemon ran ${runs} cycles from its start to the end of ${flags.warmup + flags.cycles} scrapes; ${per(OURS).fresh} of ${flags.cycles} scrapes got a page that the scrape before had not got.`,
+  );
   verdicts.push(
     atMost('CPU of a cycle against node_exporter', per(OURS).total / per(PEER).total, 1 / 3),
     atMost('CPU of a cycle against node_exporter, the goal', per(OURS).total / per(PEER).total, 1 / 5),
@@ -89,7 +93,10 @@ await runBench('cpu', 'CPU time of a cycle', flags, async (): Promise<Findings> 
   const threads: Table = {
     title: 'Threads of exporterd, ms a cycle',
     columns: ['thread', 'CPU'],
-    rows: per(OURS).threads.filter(({ cpu }) => cpu > 0).slice(0, 10).map(({ name, tid, cpu }) => [`${name} +${tid - ours.pid}`, cpu / flags.cycles / 1e6]),
+    rows: per(OURS)
+      .threads.filter(({ cpu }) => cpu > 0)
+      .slice(0, 10)
+      .map(({ name, tid, cpu }) => [`${name} +${tid - ours.pid}`, cpu / flags.cycles / 1e6]),
   };
   await Promise.all(subjects.map(({ program }) => program.stop()));
   const rest = await atRest(group.rest, notes);
@@ -193,7 +200,10 @@ async function atRest(group: Cpuacct, notes: string[]): Promise<{ readonly perSe
     const perSecond = (after - before) / 1e6 / seconds;
     const rows = [
       ['all', perSecond] as const,
-      ...spent.filter(({ cpu }) => cpu > 0).slice(0, 6).map(({ name, tid, cpu }) => [`thread ${name} +${tid - daemon.pid}`, cpu / 1e6 / seconds] as const),
+      ...spent
+        .filter(({ cpu }) => cpu > 0)
+        .slice(0, 6)
+        .map(({ name, tid, cpu }) => [`thread ${name} +${tid - daemon.pid}`, cpu / 1e6 / seconds] as const),
     ];
     return { perSecond, table: { title: `At rest, all pools up: CPU ms a second over ${flags.rest} s`, columns: ['part', 'CPU'], rows } };
   } finally {

@@ -16,7 +16,12 @@ export function readFlags<T extends Readonly<Record<string, FlagValue>>>(default
   for (let i = 0; i < argv.length; i++) {
     const [, name = '', inline] = /^--([a-z]+)(?:=(.*))?$/.exec(argv[i] ?? '') ?? [];
     const known = values[name];
-    if (known === undefined) usage(`unknown argument ${JSON.stringify(argv[i])}; known are ${Object.keys(values).map((key) => `--${key}`).join(' ')}`);
+    if (known === undefined)
+      usage(
+        `unknown argument ${JSON.stringify(argv[i])}; known are ${Object.keys(values)
+          .map((key) => `--${key}`)
+          .join(' ')}`,
+      );
     if (typeof known === 'boolean') {
       values[name] = inline !== 'false';
       continue;

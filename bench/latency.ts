@@ -66,8 +66,15 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
         title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s`,
         columns: ['server', 'bytes', 'p50 µs', 'p99 µs', 'mean µs', 'a second', 'p50 / ours', 'p99 / ours', 'a second / ours'],
         rows: contestants.map(({ name }) => [
-          name, Math.round(of(name, 'bytes')), of(name, 'p50'), of(name, 'p99'), of(name, 'mean'), Math.round(of(name, 'perSecond')),
-          1 / ratio(name, 'p50'), 1 / ratio(name, 'p99'), 1 / ratio(name, 'perSecond'),
+          name,
+          Math.round(of(name, 'bytes')),
+          of(name, 'p50'),
+          of(name, 'p99'),
+          of(name, 'mean'),
+          Math.round(of(name, 'perSecond')),
+          1 / ratio(name, 'p50'),
+          1 / ratio(name, 'p99'),
+          1 / ratio(name, 'perSecond'),
         ]),
       });
       const at = `${encoding}, ${connections} conn.`;

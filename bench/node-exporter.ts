@@ -20,7 +20,10 @@ export function findNodeExporter(): { readonly path: string } | { readonly missi
   const go = onPath('go');
   if (go === undefined) return { missing: 'no node_exporter: NODE_EXPORTER is not set and there is no go to build it with' };
   process.stderr.write(`building node_exporter ${NODE_EXPORTER_VERSION} into ${folder}\n`);
-  const built = spawnSync(go, ['install', `github.com/prometheus/node_exporter@v${NODE_EXPORTER_VERSION}`], { env: { ...process.env, GOBIN: folder }, encoding: 'utf8' });
+  const built = spawnSync(go, ['install', `github.com/prometheus/node_exporter@v${NODE_EXPORTER_VERSION}`], {
+    env: { ...process.env, GOBIN: folder },
+    encoding: 'utf8',
+  });
   return existsSync(path) ? { path } : { missing: `node_exporter does not build: ${built.stderr.slice(-300)}` };
 }
 
@@ -33,4 +36,19 @@ export async function startNodeExporter(path: string, collectors: readonly strin
 }
 
 /** The collectors of this release, by the peer's names. */
-export const NODE_COLLECTORS = ['cpu', 'diskstats', 'filefd', 'filesystem', 'loadavg', 'meminfo', 'netdev', 'netstat', 'pressure', 'sockstat', 'stat', 'time', 'uname', 'vmstat'];
+export const NODE_COLLECTORS = [
+  'cpu',
+  'diskstats',
+  'filefd',
+  'filesystem',
+  'loadavg',
+  'meminfo',
+  'netdev',
+  'netstat',
+  'pressure',
+  'sockstat',
+  'stat',
+  'time',
+  'uname',
+  'vmstat',
+];

@@ -9,10 +9,10 @@ export interface Page {
 
 /** Throws Error naming the line when the text is not text format 0.0.4, has a family twice or a series twice. */
 export function parsePage(text: string, from: string): Page {
-  if (!text.endsWith('\n')) throw new Error(`${from}: the page does not end with a line feed but with ${JSON.stringify(text.slice(-80))}`);
+  if (text !== '' && !text.endsWith('\n')) throw new Error(`${from}: the page does not end with a line feed but with ${JSON.stringify(text.slice(-80))}`);
   const families = new Set<string>();
   const samples = new Map<string, number>();
-  for (const [index, line] of text.slice(0, -1).split('\n').entries()) {
+  for (const [index, line] of text.split('\n').slice(0, -1).entries()) {
     const fail = (what: string): Error => new Error(`${from}, line ${index + 1}: ${what}: ${line}`);
     if (line.startsWith('#')) {
       const [, keyword, name = ''] = line.split(' ', 3);

@@ -30,7 +30,13 @@ export async function startPrometheus(folder: string, jobs: readonly ScrapeJob[]
   // JSON is YAML.
   const scrapes = jobs.map(({ name, url, intervalSeconds }) => {
     const { host, pathname } = new URL(url);
-    return { job_name: name, scrape_interval: `${intervalSeconds}s`, scrape_timeout: `${intervalSeconds}s`, metrics_path: pathname, static_configs: [{ targets: [host] }] };
+    return {
+      job_name: name,
+      scrape_interval: `${intervalSeconds}s`,
+      scrape_timeout: `${intervalSeconds}s`,
+      metrics_path: pathname,
+      static_configs: [{ targets: [host] }],
+    };
   });
   writeFileSync(configuration, JSON.stringify({ scrape_configs: scrapes }));
   const address = `127.0.0.1:${await freePort()}`;

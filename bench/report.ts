@@ -21,7 +21,11 @@ function page(results: readonly BenchResult[]): string {
     '',
     'This file is made by `node dist/bench/report.js` from `bench/results/*.json`; do not edit it. `npm run bench` measures everything anew.',
     '',
-    ...table({ title: 'Targets', columns: ['bench', 'what', 'figure', 'target', 'met'], rows: results.flatMap((result) => result.verdicts.map((verdict) => [result.name, ...verdictCells(verdict)])) }),
+    ...table({
+      title: 'Targets',
+      columns: ['bench', 'what', 'figure', 'target', 'met'],
+      rows: results.flatMap((result) => result.verdicts.map((verdict) => [result.name, ...verdictCells(verdict)])),
+    }),
   ];
   for (const result of results) lines.push(...section(result));
   return `${lines.join('\n').trimEnd()}\n`;

@@ -49,7 +49,8 @@ export interface Verdict {
 
 export const atMost = (what: string, figure: number, limit: number, unit = ''): Verdict => judged(what, figure, `<= ${format(limit)}`, unit, figure <= limit);
 export const atLeast = (what: string, figure: number, limit: number, unit = ''): Verdict => judged(what, figure, `>= ${format(limit)}`, unit, figure >= limit);
-export const exactly = (what: string, figure: number, wanted: number, unit = ''): Verdict => judged(what, figure, `= ${format(wanted)}`, unit, figure === wanted);
+export const exactly = (what: string, figure: number, wanted: number, unit = ''): Verdict =>
+  judged(what, figure, `= ${format(wanted)}`, unit, figure === wanted);
 
 function judged(what: string, figure: number, target: string, unit: string, met: boolean): Verdict {
   return Number.isNaN(figure) ? { what, figure: null, unit, target } : { what, figure, unit, target, met };
@@ -70,7 +71,12 @@ export type Findings = Pick<BenchResult, 'tables' | 'verdicts' | 'notes'>;
  * or a smoke run; 1 a page or a program was wrong; 2 something is missing on this machine; 3 a target was missed.
  * `mustHold` makes missed targets count in smoke runs too: for benches that show behaviour, not speed.
  */
-export async function runBench(name: string, title: string, options: { readonly smoke: boolean; readonly mustHold?: boolean }, bench: () => Promise<Findings>): Promise<never> {
+export async function runBench(
+  name: string,
+  title: string,
+  options: { readonly smoke: boolean; readonly mustHold?: boolean },
+  bench: () => Promise<Findings>,
+): Promise<never> {
   const takenAt = new Date().toISOString();
   const machine = await describeMachine();
   let code = 1;
@@ -95,7 +101,15 @@ export async function runBench(name: string, title: string, options: { readonly 
 async function describeMachine(): Promise<Machine> {
   const [idleBefore] = await Promise.all([idleShare(1000)]);
   const [first] = cpus();
-  return { cpu: first?.model.trim() ?? 'unknown', cores: cpus().length, memoryBytes: totalmem(), node: process.version, kernel: release(), commit: commit(), idleBefore };
+  return {
+    cpu: first?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    node: process.version,
+    kernel: release(),
+    commit: commit(),
+    idleBefore,
+  };
 }
 
 function commit(): string {

@@ -22,16 +22,20 @@ export interface Answer {
 /** One GET over a kept connection of `agent`. */
 export function fetchRaw(url: string, encoding: Encoding, agent?: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = get(url, { headers: { ...PROMETHEUS_HEADERS, 'Accept-Encoding': encoding }, ...(agent === undefined ? {} : { agent }), timeout: 15_000 }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        const raw = response.rawHeaders;
-        const headers = raw.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, raw[i + 1] ?? '']] : []));
-        resolve({ status: response.statusCode ?? 0, headers, body: Buffer.concat(chunks) });
-      });
-    });
+    const request = get(
+      url,
+      { headers: { ...PROMETHEUS_HEADERS, 'Accept-Encoding': encoding }, ...(agent === undefined ? {} : { agent }), timeout: 15_000 },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const raw = response.rawHeaders;
+          const headers = raw.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, raw[i + 1] ?? '']] : []));
+          resolve({ status: response.statusCode ?? 0, headers, body: Buffer.concat(chunks) });
+        });
+      },
+    );
     request.on('timeout', () => request.destroy(new Error(`${url}: no answer in 15 s`)));
     request.on('error', reject);
   });
@@ -42,8 +46,10 @@ export async function fetchPage(url: string, encoding: Encoding = 'identity', ag
   const { status, headers, body } = await fetchRaw(url, encoding, agent);
   if (status !== 200) throw new Error(`${url}: status ${status}: ${body.toString().slice(0, 200)}`);
   const header = (name: string): string => headers.find(([known]) => known.toLowerCase() === name)?.[1] ?? '';
-  if (!header('content-type').startsWith('text/plain; version=0.0.4')) throw new Error(`${url}: content type ${header('content-type')} instead of text format 0.0.4`);
-  if ((header('content-encoding') === 'gzip') !== (encoding === 'gzip')) throw new Error(`${url}: encoding ${header('content-encoding') || 'identity'} instead of ${encoding}`);
+  if (!header('content-type').startsWith('text/plain; version=0.0.4'))
+    throw new Error(`${url}: content type ${header('content-type')} instead of text format 0.0.4`);
+  if ((header('content-encoding') === 'gzip') !== (encoding === 'gzip'))
+    throw new Error(`${url}: encoding ${header('content-encoding') || 'identity'} instead of ${encoding}`);
   const text = (encoding === 'gzip' ? gunzipSync(body) : body).toString();
   return { ...parsePage(text, url), text };
 }

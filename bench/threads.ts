@@ -12,7 +12,9 @@ export function threadsOf(pid: number): Thread[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((tid) => {
     try {
       const folder = `/proc/${pid}/task/${tid}`;
-      return [{ tid: Number(tid), name: readFileSync(`${folder}/comm`, 'utf8').trim(), cpu: Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ', 1)[0]) }];
+      return [
+        { tid: Number(tid), name: readFileSync(`${folder}/comm`, 'utf8').trim(), cpu: Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ', 1)[0]) },
+      ];
     } catch {
       return []; // ended meanwhile
     }

@@ -21,7 +21,15 @@ export async function wrk(url: string, connections: number, seconds: number, enc
   const program = needProgram('wrk', 'Debian package wrk');
   const headers = Object.entries({ ...PROMETHEUS_HEADERS, 'Accept-Encoding': encoding }).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   // wrk takes whole seconds only.
-  const { stdout } = await run(program, ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '-s', join(SOURCES, 'figures.lua'), ...headers, url]);
+  const { stdout } = await run(program, [
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.max(1, Math.round(seconds))}s`,
+    '-s',
+    join(SOURCES, 'figures.lua'),
+    ...headers,
+    url,
+  ]);
   const line = /^FIGURES (.*)$/m.exec(stdout)?.[1];
   if (line === undefined) throw new Error(`wrk ${url}: no figures in ${stdout}`);
   const figures = JSON.parse(line) as Record<'requests' | 'micros' | 'bytes' | 'p50' | 'p99' | 'mean' | 'failed', number>; // figures.lua

@@ -1,0 +1,99 @@
+/** Memory of the daemon with its default roles after many cycles, and how long it takes from start to ready. */
+import { readFileSync } from 'node:fs';
+import { spawnDaemon, startDaemon } from './daemon.ts';
+import { readFlags } from './flags.ts';
+import { sumOf } from './page.ts';
+import { atMost, type Cell, type Findings, runBench } from './result.ts';
+import { everyPeriod, fetchPage, fetchRaw, keptConnection, sleepUntil } from './scrape.ts';
+import { median } from './statistics.ts';
+
+const flags = readFlags({ cycles: 1000, interval: 0.1, starts: 10 }, { cycles: 30, starts: 2 });
+
+const ROLES = ['--role=node', '--role=container'];
+const MIB = 2 ** 20;
+
+await runBench('memory', 'Memory, and time to be ready', flags, async (): Promise<Findings> => {
+  const starts: number[] = [];
+  for (let i = 0; i < flags.starts; i++) starts.push(await startToReady());
+
+  const every = `${flags.interval * 1000}ms`;
+  // Named by collector: a general interval gives way to the rhythm of a scraper.
+  const daemon = await startDaemon([...ROLES, `--node.interval=${every}`, `--container.interval=${every}`]);
+  const early = memoryOf(daemon.pid);
+  const agent = keptConnection();
+  const expectedSeconds = Math.ceil(flags.cycles * flags.interval);
+  let cycles = 0;
+  // A scraper a second, as in life: its page is merged and compressed in every cycle.
+  for (let waited = 0; cycles < flags.cycles; waited += 10) {
+    if (waited > 3 * expectedSeconds + 20) throw new Error(`only ${cycles} cycles in ${waited} s`);
+    await everyPeriod(1000, 10, async () => {
+      const page = await fetchPage(`${daemon.url}/metrics`, 'gzip', agent);
+      for (const family of ['node_context_switches_total', 'container_memory_usage_bytes'])
+        if (!page.families.has(family)) throw new Error(`${family} is not on the page`);
+    });
+    const own = await fetchPage(`${daemon.url}/metrics/exporterd`);
+    cycles = Math.min(...['collector="stat",role="node"', 'collector="memory",role="container"'].map((labels) => runs(own, labels)));
+  }
+  const page = await fetchPage(`${daemon.url}/metrics`);
+  const late = memoryOf(daemon.pid);
+  agent.destroy();
+  await daemon.stop();
+  const row = (name: string, { rss, pss, peak }: Memory): Cell[] => [name, rss / MIB, pss / MIB, peak / MIB];
+  return {
+    tables: [
+      {
+        title: `Memory, MiB; ${page.samples.size} samples, ${page.text.length} bytes`,
+        columns: ['when', 'RSS', 'PSS', 'greatest RSS'],
+        rows: [row('ready', early), row(`after ${cycles} cycles of ${every}`, late)],
+      },
+      {
+        title: 'From start to ready, ms',
+        columns: ['starts', 'median', 'least', 'greatest'],
+        rows: [[starts.length, median(starts), Math.min(...starts), Math.max(...starts)]],
+      },
+    ],
+    verdicts: [atMost('RSS', late.rss / 1e6, 80, 'MB'), atMost('start to ready', median(starts), 400, 'ms')],
+    notes: ['Start to ready: from the spawn of the process to the first 200 of /-/ready, asked every 2 ms.'],
+  };
+});
+
+function runs(page: Parameters<typeof sumOf>[0], labels: string): number {
+  let sum = 0;
+  for (const result of ['ok', 'absent', 'failed']) {
+    const [collector = '', role = ''] = labels.split(',');
+    sum += page.samples.get(`exporterd_collector_runs_total{${collector},result="${result}",${role},target="local"}`) ?? 0;
+  }
+  return sum;
+}
+
+async function startToReady(): Promise<number> {
+  const daemon = await spawnDaemon(ROLES);
+  const agent = keptConnection();
+  for (;;) {
+    const { status } = await fetchRaw(`${daemon.url}/-/ready`, 'identity', agent);
+    if (status === 200) break;
+    await sleepUntil(performance.now() + 2);
+  }
+  const took = performance.now() - daemon.spawnedMs;
+  agent.destroy();
+  await daemon.stop();
+  return took;
+}
+
+/** Bytes. */
+interface Memory {
+  readonly rss: number;
+  /** Shared pages counted in proportion to those who share them. */
+  readonly pss: number;
+  readonly peak: number;
+}
+
+/** /proc/PID/status and smaps_rollup. */
+function memoryOf(pid: number): Memory {
+  const field = (file: string, key: string): number => {
+    const kilobytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1];
+    if (kilobytes === undefined) throw new Error(`/proc/${pid}/${file} has no line ${key}`);
+    return Number(kilobytes) * 1024;
+  };
+  return { rss: field('status', 'VmRSS'), pss: field('smaps_rollup', 'Pss'), peak: field('status', 'VmHWM') };
+}
