@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "core/deflate.hpp"
 #include "readers/machine.hpp"
 #include "readers/mounts.hpp"
 #include "readers/page.hpp"
@@ -36,6 +37,8 @@ struct Instance {
   uint64_t handles = 0;
   // Serial number of the handle whose text the buffer holds; 0 for none.
   uint64_t text_of = 0;
+  // Made by the first page that is compressed on this thread.
+  std::unique_ptr<Deflater> deflater;
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
@@ -447,6 +450,27 @@ napi_value encode(napi_env env, napi_callback_info info) {
   return make_number(env, result.state == PageState::ok ? bytes_or_wanted : -(1 + bytes_or_wanted));
 }
 
+// deflate(input, output): bytes written, -(1 + room that suffices) when `output` is too small, null without a zlib
+napi_value deflate(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "deflate(input, output)";
+  std::array<napi_value, 2> arguments{};
+  std::span<uint8_t> input;
+  std::span<uint8_t> output;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], input) ||
+      !take(env, arguments[1], output)) {
+    return fail(env, kUsage);
+  }
+  if (!instance->deflater) instance->deflater = std::make_unique<Deflater>();
+  if (!instance->deflater->usable()) {
+    napi_value none = nullptr;
+    return napi_get_null(env, &none) == napi_ok ? none : fail(env, kUsage);
+  }
+  const size_t room = Deflater::bound(input.size());
+  const size_t bytes = output.size() < room ? SIZE_MAX : instance->deflater->compress(input, output);
+  return make_number(env, bytes == SIZE_MAX ? -(1 + static_cast<double>(room)) : static_cast<double>(bytes));
+}
+
 // --- Machine ---
 
 // uname(): array of sysname, nodename, release, version, machine, domainname; -errno when the kernel refuses
@@ -516,6 +540,7 @@ NAPI_MODULE_INIT() {
       {"setPaths", set_paths},
       {"runMounts", run_mounts},
       {"encode", encode},
+      {"deflate", deflate},
       {"uname", uname_fields},
       {"threadCpuSeconds", thread_cpu},
       {"exitNow", exit_now},

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
+import { deflateSlowly } from './deflate.ts';
 import {
   checkPath,
   LARGEST_TEXT_BYTES,
@@ -32,6 +33,8 @@ type Handle = object & { readonly brand: unique symbol };
 
 /** The addon's functions, as binding.cpp describes them. */
 interface Addon {
+  /** As Readers.deflate; null where the process exports no zlib. */
+  deflate(input: Uint8Array, output: Uint8Array): number | null;
   source(path: string, keys: number, delimiters: string, flags: number, largestTextBytes: number): Handle;
   /** -errno, or 4 * numbers + 1 when changed + 2 when `numbers` is too short. */
   scan(source: Handle, numbers: Float64Array): number;
@@ -318,6 +321,10 @@ class NativeReaders implements Readers {
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
     return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
+  }
+
+  deflate(input: Uint8Array, output: Uint8Array): number {
+    return this.addon.deflate(input, output) ?? deflateSlowly(input, output);
   }
 }
 

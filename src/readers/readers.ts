@@ -123,6 +123,11 @@ export interface Readers {
    * Returns the bytes written. When a family did not fit, the result is -(1 + bytes the whole page wants).
    */
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
+  /**
+   * Raw deflate (RFC 1951) of all of `input` into the start of `output`, ended by a full flush: whole bytes that refer to
+   * nothing before them and contain no final block. Returns the bytes written, or -(1 + room that suffices).
+   */
+  deflate(input: Uint8Array, output: Uint8Array): number;
 }
 
 export class ReaderError extends Error {

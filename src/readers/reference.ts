@@ -17,6 +17,7 @@ import {
   type WholeFormat,
   wholeFormat,
 } from './format.ts';
+import { deflateSlowly } from './deflate.ts';
 import {
   INDEX_WORDS,
   type MountStats,
@@ -533,6 +534,10 @@ class ReferenceReaders implements Readers {
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
     return encodePage(plan, values, stamps, run, page, index);
+  }
+
+  deflate(input: Uint8Array, output: Uint8Array): number {
+    return deflateSlowly(input, output);
   }
 }
 

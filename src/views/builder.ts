@@ -81,7 +81,8 @@ export default async function builder(task: BuilderTask): Promise<void> {
   const conflicts = new Set<string>();
   const tell = (news: BuilderNews): void => task.port.postMessage(news);
   const selfChannel = new Channel(task.self.channel);
-  const selfSheet = new Sheet(loadReaders(), { maxSeries: 100_000, maxBytes: task.self.maxBytes });
+  const readers = loadReaders();
+  const selfSheet = new Sheet(readers, { maxSeries: 100_000, maxBytes: task.self.maxBytes });
   const selfPage = new SelfPage(selfSheet, task.self.cells);
   let selfJobs: (JobLabels & { channel: Channel })[] = [];
   const writeSelf = (): void => {
@@ -111,7 +112,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
     if (merged.cut) tell({ kind: 'too-large', id: view.id });
     const bytes = page.bytes.subarray(0, merged.bytes);
     const gzip = view.gzip || view.target.wantsGzip;
-    const gzipped = gzip ? gzipPage(bytes, merged.timeAt, view.target.gzip(generation)) : undefined;
+    const gzipped = gzip ? gzipPage(readers, bytes, merged.timeAt, view.target.gzip(generation)) : undefined;
     const built = {
       bytes: merged.bytes,
       series: merged.series,

@@ -36,6 +36,15 @@ const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 const HELP_PREFIX = 7; // '# HELP '
 
+/** Families of one channel alone, header and samples. */
+const WHOLE = 0;
+/** The first channel of a shared family: with its header. */
+const FIRST = 1;
+/** A further channel of a shared family: its samples only, unless nobody before had any. */
+const NEXT = 2;
+/** The family whose number is written anew into every response. */
+const TIME = 3;
+
 interface Family {
   readonly name: string;
   readonly type: string;
@@ -54,10 +63,13 @@ export class Merger {
   readonly #pages: (PageView | undefined)[];
   readonly #shapes: Float64Array;
   readonly #sequences: Float64Array;
-  /** Families in page order as (entry, family ordinal) pairs; a -1 begins a family. */
+  /**
+   * Stretches of pages in page order, three words each: entry, first and last family. Families that follow each other in a
+   * page and in the merged order make one stretch, so a page of hundreds of families is copied in a few dozen pieces.
+   */
   #order: Int32Array = new Int32Array(0);
-  /** Position in #order of the time family's begin, or -1. */
-  #time = -1;
+  /** Per stretch: what is to be done about its header. */
+  #kinds: Uint8Array = new Uint8Array(0);
   /** Families that had no samples when the order was made, as (entry, family ordinal): their names are not known yet. */
   #missing: number[] = [];
   #ordered = false;
@@ -141,72 +153,74 @@ export class Merger {
       }
     });
     const order: number[] = [];
-    this.#time = -1;
+    const kinds: number[] = [];
     for (const name of [...families.keys()].sort(compareBytes)) {
-      if (name === TIME_FAMILY) this.#time = order.length;
-      order.push(-1, 0, ...(families.get(name) as Family).from);
+      const { from } = families.get(name) as Family;
+      const isShared = from.length > 2;
+      const kind = name === TIME_FAMILY ? TIME : isShared ? FIRST : WHOLE;
+      for (let i = 0; i < from.length; i += 2) {
+        const entry = from[i] as number;
+        const family = from[i + 1] as number;
+        const end = order.length;
+        if (kind === WHOLE && kinds.at(-1) === WHOLE && order[end - 3] === entry && order[end - 1] === family - 1) {
+          order[end - 1] = family;
+          continue;
+        }
+        order.push(entry, family, family);
+        kinds.push(i === 0 || kind === TIME ? kind : NEXT);
+      }
     }
     this.#order = Int32Array.from(order);
+    this.#kinds = Uint8Array.from(kinds);
     this.#ordered = true;
   }
 
   #copy(target: GrowingPage): Merged {
     const order = this.#order;
-    let at = 0;
-    let series = 0;
-    let timeAt = -1;
-    let first = true;
-    let isTime = false;
-    // A run of bytes that stand together in one page is copied at once.
-    let source: Uint8Array | undefined;
-    let from = 0;
-    let to = 0;
-    const flush = (): boolean => {
-      if (source === undefined || to === from) return true;
-      if (!target.reserve(at + (to - from))) return false;
-      target.bytes.set(source.subarray(from, to), at);
-      at += to - from;
-      from = to;
-      return true;
-    };
-    for (let i = 0; i < order.length; i += 2) {
-      const entry = order[i] as number;
-      if (entry < 0) {
-        first = true;
-        isTime = i === this.#time;
-        continue;
+    const merged: Merged = { bytes: 0, series: 0, timeAt: -1, cut: false };
+    /** A shared family's header was copied already. */
+    let isBegun = false;
+    for (let i = 0; i < this.#kinds.length && !merged.cut; i++) {
+      const kind = this.#kinds[i] as number;
+      const page = this.#pages[order[i * 3] as number] as PageView;
+      if (kind !== NEXT) isBegun = false;
+      // Families without samples take no room in their page, so a stretch ends where the last one with samples ends.
+      const { index } = page;
+      let begin = -1;
+      let end = -1;
+      for (let family = order[i * 3 + 1] as number; family <= (order[i * 3 + 2] as number); family++) {
+        const base = family * INDEX_WORDS;
+        const samples = index[base + 3] as number;
+        if (samples === 0) continue;
+        const header = index[base] as number;
+        if (begin < 0) begin = isBegun ? header + (index[base + 1] as number) : header;
+        end = header + (index[base + 1] as number) + (index[base + 2] as number);
+        merged.series += samples;
       }
-      const page = this.#pages[entry] as PageView;
-      const base = (order[i + 1] as number) * INDEX_WORDS;
-      const samples = page.index[base + 3] as number;
-      if (samples === 0) continue;
-      const header = page.index[base] as number;
-      const begin = first ? header : header + (page.index[base + 1] as number);
-      const end = header + (page.index[base + 1] as number) + (page.index[base + 2] as number);
-      first = false;
-      series += samples;
-      if (page.page === source && begin === to) to = end;
-      else {
-        if (!flush()) return { bytes: at, series, timeAt, cut: true };
-        source = page.page;
-        from = begin;
-        to = end;
-      }
-      if (isTime && timeAt < 0) {
-        // Up to the blank before the number, then a number of fixed width.
-        const blank = source.lastIndexOf(SPACE, end - 1);
-        to = blank + 1;
-        if (!flush() || !target.reserve(at + TIME_BYTES.length)) return { bytes: at, series, timeAt, cut: true };
-        timeAt = at;
-        target.bytes.set(TIME_BYTES, at);
-        at += TIME_BYTES.length;
-        source = undefined;
-        to = -1;
-      }
+      if (begin < 0) continue;
+      isBegun = true;
+      if (kind === TIME) this.#copyTime(target, page.page, begin, end, merged);
+      else append(target, page.page.subarray(begin, end), merged);
     }
-    const whole = flush();
-    return { bytes: at, series, timeAt, cut: !whole };
+    return merged;
   }
+
+  /** The time family up to the blank before its number, then a number of fixed width. */
+  #copyTime(target: GrowingPage, page: Uint8Array, begin: number, end: number, merged: Merged): void {
+    append(target, page.subarray(begin, page.lastIndexOf(SPACE, end - 1) + 1), merged);
+    const at = merged.bytes;
+    append(target, TIME_BYTES, merged);
+    if (!merged.cut) merged.timeAt = at;
+  }
+}
+
+function append(target: GrowingPage, bytes: Uint8Array, merged: Merged): void {
+  if (merged.cut || !target.reserve(merged.bytes + bytes.length)) {
+    merged.cut = true;
+    return;
+  }
+  target.bytes.set(bytes, merged.bytes);
+  merged.bytes += bytes.length;
 }
 
 /** Name and type of a family from its header; undefined for a family that was left out of the page. */

@@ -1,10 +1,11 @@
-import { crc32, deflateRawSync, constants } from 'node:zlib';
+import { crc32 } from 'node:zlib';
+import type { Readers } from '../readers/readers.ts';
 import { TIME_TEXT } from './merge.ts';
 
 /**
  * A gzip form whose time can be replaced without compressing again: deflate blocks before and behind it, each ended by a
  * full flush, and the number itself in a stored block. The checksum follows from the linearity of CRC-32: changing `n`
- * bytes at distance `d` from the end changes the checksum by the checksum of the difference, shifted by `d` zero bytes.
+ * bytes at distance `d` from the end changes the checksum by the checksum of the difference, advanced over `d` zero bytes.
  */
 
 const WIDTH = TIME_TEXT.length;
@@ -13,7 +14,6 @@ const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3);
 const STORED = Uint8Array.of(0, WIDTH, 0, ~WIDTH & 0xff, 0xff);
 /** A final, empty block with fixed codes. */
 const FINAL = Uint8Array.of(3, 0);
-const LEVEL = 1;
 
 export const GZIP_TRAILER_BYTES = 8;
 
@@ -25,69 +25,81 @@ export interface Gzipped {
   readonly crc: number;
 }
 
-/** Compresses a page. Returns undefined when `reserve` refuses the room. */
-export function gzipPage(page: Uint8Array, timeAt: number, target: { readonly bytes: Uint8Array; reserve(bytes: number): boolean }): Gzipped | undefined {
-  const parts: Uint8Array[] = [HEADER];
-  if (timeAt < 0) parts.push(deflate(page));
-  else parts.push(deflate(page.subarray(0, timeAt)), STORED, page.subarray(timeAt, timeAt + WIDTH), deflate(page.subarray(timeAt + WIDTH)));
-  parts.push(FINAL);
+/** A buffer that grows in place. */
+export interface GrowingBuffer {
+  readonly bytes: Uint8Array;
+  /** False when it may not become that large. */
+  reserve(bytes: number): boolean;
+}
+
+/** Compresses a page. Undefined when `target` refuses the room. */
+export function gzipPage(readers: Pick<Readers, 'deflate'>, page: Uint8Array, timeAt: number, target: GrowingBuffer): Gzipped | undefined {
+  let at = 0;
+  const put = (part: Uint8Array): boolean => {
+    if (!target.reserve(at + part.length)) return false;
+    target.bytes.set(part, at);
+    at += part.length;
+    return true;
+  };
+  const compress = (part: Uint8Array): boolean => {
+    let bytes = readers.deflate(part, target.bytes.subarray(at));
+    if (bytes < 0) {
+      if (!target.reserve(at - bytes - 1)) return false;
+      bytes = readers.deflate(part, target.bytes.subarray(at));
+    }
+    at += Math.max(0, bytes);
+    return bytes >= 0;
+  };
+  let gzipTimeAt = -1;
+  let whole = put(HEADER);
+  if (timeAt < 0) whole &&= compress(page);
+  else {
+    whole &&= compress(page.subarray(0, timeAt)) && put(STORED);
+    gzipTimeAt = at;
+    whole &&= put(page.subarray(timeAt, timeAt + WIDTH)) && compress(page.subarray(timeAt + WIDTH));
+  }
   const trailer = new Uint8Array(GZIP_TRAILER_BYTES);
   const view = new DataView(trailer.buffer);
   const crc = crc32(page);
   view.setUint32(0, crc, true);
   view.setUint32(4, page.length, true);
-  parts.push(trailer);
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  if (!target.reserve(bytes)) return undefined;
-  let at = 0;
-  for (const part of parts) {
-    target.bytes.set(part, at);
-    at += part.length;
+  whole &&= put(FINAL) && put(trailer);
+  return whole ? { bytes: at, timeAt: gzipTimeAt, crc } : undefined;
+}
+
+const POLYNOMIAL = 0xedb88320;
+
+/** POWERS[k * 32 + bit]: what one bit of a CRC-32 register becomes over 2^k zero bytes. */
+const POWERS = (() => {
+  const powers = new Uint32Array(32 * 32);
+  // One zero byte is eight zero bits: the matrix of one bit, squared three times.
+  let matrix = Uint32Array.from({ length: 32 }, (_, bit) => (bit === 0 ? POLYNOMIAL : 2 ** (bit - 1)));
+  for (let k = -3; k < 32; k++) {
+    if (k >= 0) powers.set(matrix, k * 32);
+    const square = matrix;
+    matrix = square.map((column) => apply(square, 0, column));
   }
-  const before = timeAt < 0 ? 0 : (parts[1] as Uint8Array).length;
-  return { bytes, timeAt: timeAt < 0 ? -1 : HEADER.length + before + STORED.length, crc };
-}
+  return powers;
+})();
 
-function deflate(bytes: Uint8Array): Uint8Array {
-  return deflateRawSync(bytes, { level: LEVEL, finishFlush: constants.Z_FULL_FLUSH, chunkSize: Math.max(1024, (bytes.length >> 2) + 64) });
-}
-
-/** The matrix (32 columns) that advances a CRC-32 register over `zeros` zero bytes, written into `out`. */
-export function crcShift(zeros: number, out: Uint32Array): void {
-  // Squaring doubles the distance; start with the matrix of one zero bit.
-  let square = new Uint32Array(32);
-  square[0] = 0xedb88320;
-  for (let bit = 1; bit < 32; bit++) square[bit] = 1 << (bit - 1);
-  for (let i = 0; i < 3; i++) square = multiply(square, square);
-  for (let bit = 0; bit < 32; bit++) out[bit] = 1 << bit;
-  for (let rest = zeros; rest > 0; rest = Math.floor(rest / 2)) {
-    if (rest % 2 === 1) out.set(multiply(square, out));
-    square = multiply(square, square);
-  }
-}
-
-/** One register through a matrix. */
-export function crcApply(matrix: Uint32Array, register: number): number {
+function apply(matrix: Uint32Array, from: number, register: number): number {
   let sum = 0;
-  for (let bit = 0, rest = register; rest !== 0; bit++, rest >>>= 1) if ((rest & 1) === 1) sum ^= matrix[bit] as number;
+  for (let bit = from, rest = register; rest !== 0; bit++, rest >>>= 1) if ((rest & 1) === 1) sum ^= matrix[bit] as number;
   return sum >>> 0;
 }
 
-function multiply(left: Uint32Array, right: Uint32Array): Uint32Array<ArrayBuffer> {
-  const product = new Uint32Array(32);
-  for (let bit = 0; bit < 32; bit++) product[bit] = crcApply(left, right[bit] as number);
-  return product;
+/** A CRC-32 register (not inverted) advanced over `zeros` zero bytes. */
+export function crcAdvance(register: number, zeros: number): number {
+  let advanced = register;
+  for (let k = 0, rest = zeros; rest > 0; k++, rest = Math.floor(rest / 2)) if (rest % 2 === 1) advanced = apply(POWERS, k * 32, advanced);
+  return advanced;
 }
 
-const TABLE = (() => {
-  const table = new Uint32Array(256);
-  for (let i = 0; i < 256; i++) {
-    let value = i;
-    for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-    table[i] = value;
-  }
-  return table;
-})();
+const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ POLYNOMIAL : value >>> 1;
+  return value;
+});
 
 /** Checksum of a difference: a register that starts at zero and is not inverted. */
 export function crcOfDifference(a: Uint8Array, b: Uint8Array): number {

@@ -1,4 +1,4 @@
-import { crcApply, crcOfDifference, crcShift, GZIP_TRAILER_BYTES, writeTime } from './splice.ts';
+import { crcAdvance, crcOfDifference, GZIP_TRAILER_BYTES, writeTime } from './splice.ts';
 import { TIME_TEXT } from './merge.ts';
 
 /**
@@ -30,8 +30,7 @@ const GZIP_BYTES = 3;
 const GZIP_TIME_AT = 4;
 const SERIES = 5;
 const CRC = 6;
-const INT_WORDS = 8 + GENERATIONS * PER_GENERATION + GENERATIONS * 32;
-const MATRICES = 8 + GENERATIONS * PER_GENERATION;
+const INT_WORDS = 8 + GENERATIONS * PER_GENERATION;
 // Float64 words.
 const USED_MS = 0;
 const BUILD_SECONDS = 1;
@@ -91,10 +90,6 @@ class Head {
 
   of(generation: number, word: number): number {
     return 8 + generation * PER_GENERATION + word;
-  }
-
-  matrix(generation: number): Uint32Array {
-    return new Uint32Array(this.words.buffer, (MATRICES + generation * 32) * 4, 32);
   }
 }
 
@@ -160,7 +155,6 @@ export class ViewTarget {
     set(GZIP_TIME_AT, built.gzipTimeAt);
     set(SERIES, built.series);
     set(CRC, built.crc | 0);
-    if (built.timeAt >= 0 && built.gzipBytes > 0) crcShift(built.bytes - built.timeAt - ZERO_TIME.length, this.#head.matrix(generation));
     for (let role = 0; role < roles; role++) floats[OLDEST + generation * roles + role] = built.oldestMs[role] as number;
     floats[BUILT_MS + generation] = monotonicMs;
     floats[BUILD_SECONDS] = seconds;
@@ -284,7 +278,8 @@ export class ViewReader {
     const time = this.#time;
     for (let i = 0; i < time.length; i++) time[i] = out[at + i] as number;
     const base = words[this.#head.of(generation, CRC)] as number;
-    const crc = base ^ crcApply(this.#head.matrix(generation), crcOfDifference(time, ZERO_TIME));
+    const behind = (words[this.#head.of(generation, BYTES)] as number) - (words[this.#head.of(generation, TIME_AT)] as number) - time.length;
+    const crc = base ^ crcAdvance(crcOfDifference(time, ZERO_TIME), behind);
     const trailerAt = bytes - GZIP_TRAILER_BYTES;
     const trailer = alone ? page : page.slice(trailerAt);
     const crcAt = alone ? trailerAt : 0;
