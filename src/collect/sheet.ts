@@ -1,6 +1,6 @@
-import { compareBytes, escapeHelp, escapeLabelValue } from '../model/escape.ts';
 import type { Family } from '../model/family.ts';
 import { INDEX_WORDS, type PagePlan, type Readers } from '../readers/readers.ts';
+import { PagePlans, type PlannedSeries } from './page-plan.ts';
 
 /** A label as it stands on a series: name and unescaped value. */
 export type Label = readonly [name: string, value: string];
@@ -17,8 +17,11 @@ export interface Variant {
 
 export const PLAIN: Variant = { name: '', labels: [] };
 
-/** What an entity (a cgroup, a pod) is called, per variant name; late names replace early ones by `Sheet.rename`. */
-export type EntityLabels = (variant: string) => readonly Label[];
+/**
+ * What an entity (a cgroup, a pod) is called, per variant name; late names replace early ones by `Sheet.rename`. Undefined:
+ * its series are not printed on that variant.
+ */
+export type EntityLabels = (variant: string) => readonly Label[] | undefined;
 
 export interface SheetLimits {
   readonly maxSeries: number;
@@ -50,20 +53,16 @@ export interface Encoded {
   readonly families: number;
 }
 
-interface Series {
-  readonly family: Family;
-  readonly suffix: string;
+interface Series extends PlannedSeries {
   readonly names: readonly string[];
   readonly values: readonly string[];
   readonly entity: number;
-  readonly slot: number;
   readonly key: string;
   /** Run in which the series was seen last; kept up lazily, by `compact`. */
   lastRun: number;
 }
 
 const SEPARATOR = '\u0000';
-const encoder = new TextEncoder();
 
 /**
  * The series of one collector and target. Series are interned once and keep a slot; a run only stores numbers in slots.
@@ -84,13 +83,25 @@ export class Sheet {
   readonly #slots = new Map<string, number>();
   readonly #families = new Map<string, Family>();
   readonly #entities: (EntityLabels | undefined)[] = [];
-  readonly #plans = new Map<string, PagePlan>();
+  /** By entity. */
+  readonly #entitySeries: Set<Series>[] = [];
+  readonly #freeEntities: number[] = [];
+  readonly #plans: PagePlans<Series>;
   /** Rises when the set of series, and so the order or the family list, has changed. */
   #shape = 0;
 
   constructor(readers: Pick<Readers, 'encode'>, limits: SheetLimits) {
     this.#encode = (...args) => readers.encode(...args);
     this.#limits = limits;
+    const slots = this.#slots;
+    this.#plans = new PagePlans({
+      series: this.#bySlot,
+      get count() {
+        return slots.size;
+      },
+      family: (name) => this.#families.get(name) as Family,
+      labels: (series, variant) => this.#labelsOf(series, variant),
+    });
   }
 
   get shape(): number {
@@ -132,9 +143,12 @@ export class Sheet {
     }
     const slot = this.#free.pop() ?? this.#bySlot.length;
     if (slot >= this.values.length) this.#growSlots(slot + 1);
-    this.#bySlot[slot] = { family: first ?? family, suffix, names, values: [...values], entity, slot, key, lastRun: this.run };
+    const series: Series = { family: first ?? family, suffix, names, values: [...values], entity, slot, key, lastRun: this.run, version: 0 };
+    this.#bySlot[slot] = series;
+    if (entity >= 0) this.#entitySeries[entity]?.add(series);
     this.stamps[slot] = 0;
     this.#slots.set(key, slot);
+    this.#plans.note(series);
     this.#changed();
     return slot;
   }
@@ -170,26 +184,28 @@ export class Sheet {
 
   /** Registers an entity whose labels are added to its series; returns its handle. */
   entity(labels: EntityLabels): number {
-    const free = this.#entities.indexOf(undefined);
-    if (free >= 0) {
-      this.#entities[free] = labels;
-      return free;
-    }
-    this.#entities.push(labels);
-    return this.#entities.length - 1;
+    const handle = this.#freeEntities.pop() ?? this.#entities.length;
+    this.#entities[handle] = labels;
+    this.#entitySeries[handle] = new Set();
+    return handle;
   }
 
   /** Replaces an entity's labels (a name that arrived late): its series keep their slots and are printed anew. */
   rename(handle: number, labels: EntityLabels): void {
     this.#entities[handle] = labels;
-    this.#plans.clear();
+    for (const series of this.#entitySeries[handle] ?? []) {
+      series.version += 1;
+      this.#plans.note(series);
+    }
     this.#changed();
   }
 
   /** Forgets an entity and every series of it. */
   drop(handle: number): void {
-    for (const series of this.#bySlot) if (series !== undefined && series.entity === handle) this.#forget(series);
+    if (this.#entities[handle] === undefined) return;
+    for (const series of this.#entitySeries[handle] ?? []) this.#forget(series);
     this.#entities[handle] = undefined;
+    this.#freeEntities.push(handle);
     this.#changed();
   }
 
@@ -198,7 +214,7 @@ export class Sheet {
    * Whole families that do not fit the byte budget are left out and counted.
    */
   encode(variant: Variant, target: SheetTarget): Encoded {
-    const plan = this.#plan(variant);
+    const plan = this.#plans.plan(variant, this.#shape);
     target.grow(0, plan.families * INDEX_WORDS);
     let bytes = this.#encode(plan, this.values, this.stamps, this.run, target.page, target.index);
     if (bytes < 0 && target.grow(Math.min(Math.ceil((-bytes - 1) * 1.25), this.#limits.maxBytes), 0)) {
@@ -267,6 +283,8 @@ export class Sheet {
   }
 
   #forget(series: Series): void {
+    series.version = -1;
+    if (series.entity >= 0) this.#entitySeries[series.entity]?.delete(series);
     this.#slots.delete(series.key);
     this.#bySlot[series.slot] = undefined;
     this.#free.push(series.slot);
@@ -289,10 +307,14 @@ export class Sheet {
     return forgotten;
   }
 
-  #labelsOf(series: Series, variant: Variant): Label[] {
+  #labelsOf(series: Series, variant: Variant): Label[] | undefined {
     const labels: Label[] = series.names.map((name, i) => [name, series.values[i] ?? '']);
     const entity = series.entity < 0 ? undefined : this.#entities[series.entity];
-    if (entity !== undefined) labels.push(...entity(variant.name));
+    if (entity !== undefined) {
+      const own = entity(variant.name);
+      if (own === undefined) return undefined;
+      labels.push(...own);
+    }
     labels.push(...variant.labels);
     // `le` and `quantile` stay last, as every peer's library prints them.
     const last = (name: string): boolean => name === 'le' || name === 'quantile';
@@ -301,69 +323,4 @@ export class Sheet {
     }
     return labels;
   }
-
-  #plan(variant: Variant): PagePlan {
-    const key = `${variant.name}${SEPARATOR}${this.#shape}`;
-    const ready = this.#plans.get(key);
-    if (ready !== undefined) return ready;
-    const byFamily = new Map<string, { series: Series; order: string; labels: Label[] }[]>();
-    for (const series of this.#bySlot) {
-      if (series === undefined) continue;
-      const labels = this.#labelsOf(series, variant);
-      let rows = byFamily.get(series.family.name);
-      if (rows === undefined) byFamily.set(series.family.name, (rows = []));
-      rows.push({ series, labels, order: orderKey(series, labels) });
-    }
-    const names = [...byFamily.keys()].sort(compareBytes);
-    const ops: number[] = [];
-    const text: string[] = [];
-    for (const name of names) {
-      const rows = byFamily.get(name) ?? [];
-      const family = this.#families.get(name);
-      if (family === undefined) continue;
-      rows.sort((a, b) => compareBytes(a.order, b.order));
-      const header = familyHeader(family);
-      text.push(header);
-      ops.push(Buffer.byteLength(header), rows.length);
-      for (const { series, labels } of rows) {
-        const prefix = seriesPrefix(name + series.suffix, labels);
-        text.push(prefix);
-        ops.push(Buffer.byteLength(prefix), series.slot);
-      }
-    }
-    const plan: PagePlan = { blob: encoder.encode(text.join('')), ops: Uint32Array.from(ops), families: names.length };
-    for (const old of this.#plans.keys()) if (old.startsWith(`${variant.name}${SEPARATOR}`)) this.#plans.delete(old);
-    this.#plans.set(key, plan);
-    return plan;
-  }
-}
-
-/** Fewer labels first, then values in wire order: how the Go client library sorts the series of a family. */
-function orderKey(series: Series, labels: readonly Label[]): string {
-  const rest = series.family.type === 'histogram' || series.family.type === 'summary' ? SEPARATOR + SUFFIX_ORDER.indexOf(series.suffix) : '';
-  const values = labels.filter(([name]) => name !== 'le' && name !== 'quantile').map(([, value]) => value);
-  const bound = labels.length > values.length ? SEPARATOR + boundKey(labels.at(-1)?.[1] ?? '') : '';
-  return String.fromCharCode(32 + values.length) + values.join(SEPARATOR) + rest + bound;
-}
-
-/** A distribution's own order: buckets or quantiles, then sum, then count. */
-const SUFFIX_ORDER = ['', '_bucket', '_sum', '_count'];
-
-/** Bounds sort by number; +Inf is last. Sixteen hex digits of the double's order-preserving bits. */
-function boundKey(text: string): string {
-  const value = text === '+Inf' ? Number.POSITIVE_INFINITY : Number(text);
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
-  const bits = view.getBigUint64(0);
-  const ordered = bits >> 63n === 1n ? ~bits & 0xffffffffffffffffn : bits | 0x8000000000000000n;
-  return ordered.toString(16).padStart(16, '0');
-}
-
-export function familyHeader(family: Family): string {
-  return `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`;
-}
-
-function seriesPrefix(name: string, labels: readonly Label[]): string {
-  if (labels.length === 0) return `${name} `;
-  return `${name}{${labels.map(([label, value]) => `${label}="${escapeLabelValue(value)}"`).join(',')}} `;
 }
