@@ -11,36 +11,34 @@ export interface Figure {
   readonly file: DeviceFile;
   readonly series: KeptSeries;
   readonly rule: 'must' | 'may' | 'zero';
-  /** `number * times / over`; the peer's arithmetic, one of them is left out. */
-  readonly times?: number;
-  readonly over?: number;
-  /** Reads a text that is not a plain decimal number; undefined when it cannot. */
+  /** Reads a text that is not a plain decimal number: NaN when it cannot, undefined for one that leaves the series out. */
   readonly parse?: (text: string) => number | undefined;
+  /** From the unit of the file to that of the series; undefined leaves it out. */
+  readonly convert?: (value: number) => number | undefined;
 }
 
 /** EPERM, EACCES, EINVAL, EOPNOTSUPP: how drivers say that a device does not have a figure. */
 const NOT_FOR_THIS_DEVICE: ReadonlySet<number> = new Set([1, 13, 22, 95]);
 
 /** The number of a figure; undefined where it is left out. Throws CollectError `read` and `parse`. */
-export function valueOf({ file, rule, parse }: Figure): number | undefined {
+export function figureValue({ file, rule, parse, convert }: Figure): number | undefined {
+  if (rule === 'zero' && file.isMissing()) return convert === undefined ? 0 : convert(0);
   if (file.errno !== 0) {
-    if (rule === 'zero' && file.isMissing()) return 0;
     if (rule === 'may' && (file.isMissing() || NOT_FOR_THIS_DEVICE.has(file.errno))) return undefined;
     throw file.problem();
   }
-  const value = Number.isNaN(file.value) ? parse?.(file.text) : file.value;
-  if (value === undefined || Number.isNaN(value)) throw file.problem();
-  return value;
+  const value = Number.isNaN(file.value) ? (parse === undefined ? Number.NaN : parse(file.text)) : file.value;
+  if (Number.isNaN(value)) throw file.problem();
+  return value === undefined || convert === undefined ? value : convert(value);
 }
 
-/** Sets one series. Throws as `valueOf`. */
+/** Sets one series. Throws as `figureValue`. */
 export function setFigure(figure: Figure, sheet: Sheet): void {
-  const value = valueOf(figure);
-  if (value !== undefined) figure.series.set(sheet, (value * (figure.times ?? 1)) / (figure.over ?? 1));
+  const value = figureValue(figure);
+  if (value !== undefined) figure.series.set(sheet, value);
 }
 
-/** Sets all or, when one of them cannot be read, none. Throws as `valueOf`. */
-export function setFigures(figures: readonly Figure[], sheet: Sheet): void {
-  for (const figure of figures) valueOf(figure);
-  for (const figure of figures) setFigure(figure, sheet);
+/** Throws as `figureValue` where one of them would: for parts that print everything or nothing. */
+export function checkFigures(figures: readonly Figure[]): void {
+  for (const figure of figures) figureValue(figure);
 }

@@ -1,6 +1,7 @@
 import { OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
 import { parseProblem } from '../file-error.ts';
+import { ParsedSource, wordsOf } from '../parsed-source.ts';
 import type { NodePart } from '../part.ts';
 
 const ENTRIES = family('node_arp_entries', 'gauge', 'IPv4 neighbours that the kernel knows behind a device, resolved or not.', ['device']);
@@ -9,10 +10,10 @@ const HEADING_WORDS = 9;
 const ROW_WORDS = 6;
 
 /** Rows per device of `192.0.2.1  0x1  0x2  52:54:00:12:34:56  *  eth0`. Throws CollectError `parse`. */
-function countRows(path: string, text: string): ReadonlyMap<string, number> {
+function countRows(text: string, path: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const [line, content] of text.split('\n').entries()) {
-    const words = content.split(/\s+/).filter((word) => word !== '');
+    const words = wordsOf(content);
     if (words.length === 0 || words.length === HEADING_WORDS) continue;
     const device = words[ROW_WORDS - 1];
     if (words.length !== ROW_WORDS || device === undefined) throw parseProblem(path, line + 1, `${ROW_WORDS} words, the last a device`);
@@ -36,19 +37,15 @@ export const part: NodePart = {
   ],
   open(scope) {
     const filter = scope.options.filter('device-exclude', 'device-include');
-    const table = scope.source(scope.proc('net/arp'), { text: true });
+    const table = new ParsedSource(scope.source(scope.proc('net/arp'), { text: true }), countRows);
     const entries = scope.constants();
-    let isCounted = false;
     return {
       collect(sheet) {
-        const scan = table.scan();
-        if (scan === 'absent') return scope.missing(table);
-        if (scan === 'changed' || !isCounted) {
-          isCounted = false;
-          const counts = countRows(table.path, table.text());
+        const counts = table.read();
+        if (counts === undefined) return scope.missing(table);
+        if (table.hasChanged) {
           entries.clear();
           for (const [device, count] of counts) if (filter.keeps(device)) entries.add(ENTRIES, [device], count);
-          isCounted = true;
         }
         entries.collect(sheet);
         return OK;

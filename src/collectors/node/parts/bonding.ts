@@ -1,9 +1,8 @@
 import { absent, OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
-import { DeviceFiles } from '../device-files.ts';
-import type { DeviceFile } from '../device-files.ts';
-import type { OptionalSource } from '../optional-source.ts';
-import type { NodePart, PartScope } from '../part.ts';
+import { type DeviceFile, DeviceFiles } from '../device-files.ts';
+import { ParsedSource, wordsOf } from '../parsed-source.ts';
+import type { NodePart } from '../part.ts';
 
 const SLAVES = family('node_bonding_slaves', 'gauge', 'Interfaces that a bond consists of.', ['master']);
 const ACTIVE = family('node_bonding_active', 'gauge', 'Interfaces of a bond whose link is up.', ['master']);
@@ -18,37 +17,6 @@ interface Bond {
   readonly slaves: readonly Slave[];
 }
 
-function wordsOf(text: string): string[] {
-  return text.split(/\s+/).filter((word) => word !== '');
-}
-
-/** A list of names in a file, such as bonding_masters; longer than what is read of an attribute. */
-class NameFile {
-  readonly #source: OptionalSource;
-  names: readonly string[] | undefined;
-
-  constructor(scope: PartScope, path: string) {
-    this.#source = scope.source(path, { text: true });
-  }
-
-  get path(): string {
-    return this.#source.path;
-  }
-
-  /** True when the names are others than at the last scan. */
-  scan(): boolean {
-    const scan = this.#source.scan();
-    const had = this.names !== undefined;
-    if (scan === 'absent') this.names = undefined;
-    else if (scan === 'changed' || !had) this.names = wordsOf(this.#source.text());
-    return scan === 'changed' || had !== (this.names !== undefined);
-  }
-
-  close(): void {
-    this.#source.close();
-  }
-}
-
 /**
  * /sys/class/net/bonding_masters, BOND/bonding/slaves and BOND/lower_SLAVE/bonding_slave/mii_status.
  * All or nothing, as in the peer: a state that cannot be read takes every bond with it.
@@ -59,22 +27,25 @@ export const part: NodePart = {
   families: [SLAVES, ACTIVE],
   open(scope) {
     const folder = scope.sys('class/net');
-    const masters = new NameFile(scope, `${folder}/bonding_masters`);
-    const slaveFiles = new Map<string, NameFile>();
+    // Lists of names, which may be longer than what is read of an attribute.
+    const nameFile = (path: string) => new ParsedSource(scope.source(path, { text: true }), wordsOf);
+    const masters = nameFile(`${folder}/bonding_masters`);
+    const slaveFiles = new Map<string, ParsedSource<string[]>>();
     const states = new DeviceFiles(scope.readers, scope.monotonicMs);
     let bonds: readonly Bond[] = [];
+    let mustRebuild = true;
 
-    const followMasters = (): void => {
+    const follow = (names: readonly string[]): void => {
       for (const [master, file] of slaveFiles) {
-        if (masters.names?.includes(master) === true) continue;
+        if (names.includes(master)) continue;
         file.close();
         slaveFiles.delete(master);
       }
-      for (const master of masters.names ?? []) if (!slaveFiles.has(master)) slaveFiles.set(master, new NameFile(scope, `${folder}/${master}/bonding/slaves`));
+      for (const master of names) if (!slaveFiles.has(master)) slaveFiles.set(master, nameFile(`${folder}/${master}/bonding/slaves`));
     };
-    const bondOf = ([master, file]: [string, NameFile]): Bond => ({
+    const bondOf = (master: string, slaves: readonly string[]): Bond => ({
       master,
-      slaves: (file.names ?? []).map((slave) => {
+      slaves: slaves.map((slave) => {
         const state = (link: string): DeviceFile => states.text(`${folder}/${master}/${link}_${slave}/bonding_slave/mii_status`);
         return { states: [state('lower'), state('slave')] };
       }),
@@ -88,14 +59,21 @@ export const part: NodePart = {
 
     return {
       collect(sheet) {
-        let hasChanged = masters.scan();
-        if (hasChanged) followMasters();
-        if (masters.names === undefined) return scope.missing(masters);
-        for (const file of slaveFiles.values()) {
-          if (file.scan()) hasChanged = true;
-          if (file.names === undefined) return scope.missing(file);
+        const names = masters.read();
+        if (names === undefined) return scope.missing(masters);
+        if (masters.hasChanged) {
+          follow(names);
+          mustRebuild = true;
         }
-        if (hasChanged) bonds = states.rebuild(() => [...slaveFiles].map(bondOf));
+        const found: (readonly [master: string, slaves: readonly string[]])[] = [];
+        for (const [master, file] of slaveFiles) {
+          const slaves = file.read();
+          if (slaves === undefined) return scope.missing(file);
+          if (file.hasChanged) mustRebuild = true;
+          found.push([master, slaves]);
+        }
+        if (mustRebuild) bonds = states.rebuild(() => found.map(([master, slaves]) => bondOf(master, slaves)));
+        mustRebuild = false;
         states.scan();
         const active: number[] = [];
         for (const { master, slaves } of bonds) {
