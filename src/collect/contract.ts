@@ -108,6 +108,7 @@ export interface CollectorDefinition<Options = unknown> {
 
 /** What a session is opened with, in the worker. */
 export interface Scope<Options = unknown> {
+  /** The validated options but for `targets`: a session knows its own target only. */
   readonly options: Options;
   readonly roots: Roots;
   readonly target: Target;

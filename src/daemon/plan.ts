@@ -101,6 +101,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
   if (definition.enabledByDefault === false && block.enabled !== true && targets.length === 0) return [];
   const parts = definition.parts.filter((part) => block.parts[part.name] ?? part.enabledByDefault);
   const names = parts.map((part) => part.name);
+  const options = withoutTargets(block.options);
   return targets.flatMap((target) =>
     parts.map((part): PlannedJob => {
       const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
@@ -113,7 +114,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
         pool: definition.pool,
         target,
         worker: definition.worker.href,
-        options: block.options,
+        options,
         roots: config.path,
         parts: names,
         intervalMs: intervalSeconds * 1000,
@@ -124,6 +125,13 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
       };
     }),
   );
+}
+
+/** What concerns every target: a job knows its own, and another one's coming or going must not make it another job. */
+function withoutTargets(options: unknown): unknown {
+  if (typeof options !== 'object' || options === null || !('targets' in options)) return options;
+  const { targets: _, ...others } = options;
+  return others;
 }
 
 /** A peer's page: its role, its build info, and process_* of this process. */
