@@ -85,3 +85,13 @@ test("the persona's page has its role, its build info and process_*, unless swit
   const without = await inputs(['node_exporter', '--web.disable-exporter-metrics']);
   assert.ok(!plan({ ...without, persona: NODE_EXPORTER.page }).listeners[0]?.routes[0]?.filter.parts?.includes('exporterd.process'));
 });
+
+test('a target is planned alike whatever other targets there are', async () => {
+  const target = (name: string): string => `{"name":"${name}","dsn":"postgresql://u:p-${name}@h/d"}`;
+  const alone = await planned(['--role=postgres', `--postgres.targets=[${target('a')}]`]);
+  const two = await planned(['--role=postgres', `--postgres.targets=[${target('a')},${target('b')}]`]);
+  const ofA = (one: Plan) => one.jobs.filter((job) => job.role === 'postgres' && job.target.name === 'a');
+  assert.ok(ofA(alone).length > 3);
+  assert.deepEqual(ofA(two), ofA(alone));
+  assert.ok(!JSON.stringify(ofA(two)).includes('p-b'), 'and its thread is not told their secrets');
+});
