@@ -56,6 +56,22 @@ export interface Part {
   readonly families: readonly Family[];
   /** Interval when neither the configuration nor a scraper's rhythm says otherwise; 15 s when left out. */
   readonly intervalSeconds?: number;
+  /** Variants of the page that it is printed on (see `VariantPage`); the plain one alone when left out. */
+  readonly variants?: readonly string[];
+  /** A part that runs in another pool than its collector, in a module of its own. */
+  readonly elsewhere?: { readonly pool: Pool; readonly worker: URL };
+  /** Asked when the configuration does not name the part: false leaves it off, since there is nothing for it on this machine. */
+  isOfUse?(roots: Roots): boolean;
+}
+
+/** A path that shows the parts of a collector as another peer prints them. */
+export interface VariantPage {
+  /** Below the metrics path. */
+  readonly path: string;
+  /** Name of the variant; parts that do not name it are not on the page. */
+  readonly variant: string;
+  /** Families with a constant value that the page shows besides, by name of the fixed page. */
+  readonly fixed: readonly string[];
 }
 
 /** Where kernel files are found. Absolute paths without a trailing slash (`/` itself is ''). */
@@ -96,6 +112,10 @@ export interface CollectorDefinition<Options = unknown> {
    * secrets through `readSecret`. Empty: nothing to collect, the role stays off. Throws Error with a clear text.
    */
   targets(options: Options, environment: Readonly<Record<string, string | undefined>>, readSecret: (path: string) => string): readonly Target[];
+  /** Pages besides that of the role, under paths of their own. */
+  pages?(options: Options): readonly VariantPage[];
+  /** True when the sessions of a target, whichever thread they are in, share a board (see `Scope.board`). */
+  readonly hasBoard?: boolean;
   /**
    * Writes what the peer prints about a run: `node_scrape_collector_success`, `pg_up`, ... Called at the end of every run in
    * the worker, on the sheet of the part, and on the main thread on a fresh sheet for the page that replaces a run which
@@ -117,6 +137,8 @@ export interface Scope<Options = unknown> {
   readonly readers: Readers;
   /** How long a run may take, milliseconds: for limits that the target's server can keep by itself. */
   readonly deadlineMs?: number;
+  /** One for all sessions of the collector and target, where the definition asks for it: what one thread learns, others read. */
+  readonly board?: SharedArrayBuffer;
   /** CLOCK_MONOTONIC and wall clock, milliseconds; injected so that tests own time. */
   readonly monotonicMs: () => number;
   readonly wallMs: () => number;

@@ -116,7 +116,12 @@ test('a plan made from the last one is the plan made from nothing, whatever came
     const labels = (): Label[] => {
       serial += 1;
       const value = `${['', '\u{1F600}', '\uffee'][random(3)]}${random(100)} ${serial}`;
-      return random(4) === 0 ? [['a', value]] : [['a', `v${random(9)}`], ['b', value]];
+      return random(4) === 0
+        ? [['a', value]]
+        : [
+            ['a', `v${random(9)}`],
+            ['b', value],
+          ];
     };
     for (let i = 0; i < 120; i++) world.add(FAMILIES[random(3)] as Family, labels(), random(5) === 0 ? 'few' : '-');
     for (let step = 0; step < 120; step++) {

@@ -29,7 +29,7 @@ export interface SheetLimits {
 }
 
 export interface SheetCounts {
-  /** Samples printed by the last encode of the plain variant. */
+  /** Samples printed by the first encode of the last run, which is that of the plain variant where there is one. */
   series: number;
   /** Samples refused since the sheet was made: same series twice in one run. */
   duplicates: number;
@@ -89,6 +89,8 @@ export class Sheet {
   readonly #plans: PagePlans<Series>;
   /** Rises when the set of series, and so the order or the family list, has changed. */
   #shape = 0;
+  /** The run whose samples were counted. */
+  #counted = 0;
 
   constructor(readers: Pick<Readers, 'encode'>, limits: SheetLimits) {
     this.#encode = (...args) => readers.encode(...args);
@@ -221,7 +223,8 @@ export class Sheet {
       bytes = this.#encode(plan, this.values, this.stamps, this.run, target.page, target.index);
     }
     if (bytes < 0) bytes = this.#leaveOut(plan, target);
-    if (variant.labels.length === 0) {
+    if (this.#counted !== this.run) {
+      this.#counted = this.run;
       let series = 0;
       for (let i = 0; i < plan.families; i++) series += target.index[i * INDEX_WORDS + 3] ?? 0;
       this.counts.series = series;

@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { makeBoard } from '../collect/board.ts';
 import { Channel, type ChannelMemory, EMPTY_PAGE, type FixedPage, fixedPage, makeChannel } from '../collect/channel.ts';
 import { type CollectorDefinition, type FailureCode, ROLES, type Role } from '../collect/contract.ts';
 import { PLAIN, Sheet, type Variant } from '../collect/sheet.ts';
@@ -16,7 +17,7 @@ import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/
 import { type ViewHandle, ViewTable } from '../views/table.ts';
 import type { ViewMemory } from '../views/view.ts';
 import type { Listening, Site, WireServer } from '../wire/server.ts';
-import type { Plan, PlannedJob, PlannedListener, ViewFilter } from './plan.ts';
+import { type Plan, type PlannedJob, type PlannedListener, shows, type ViewFilter } from './plan.ts';
 import { site } from './site.ts';
 
 export interface DaemonOptions {
@@ -64,6 +65,8 @@ export class Daemon {
   readonly #jobs = new Map<string, LiveJob>();
   readonly #freeIds: number[] = [];
   readonly #fixed = new Map<string, ChannelMemory>();
+  /** By collector and target. */
+  readonly #boards = new Map<string, SharedArrayBuffer>();
   readonly #filters = new Map<string, ViewFilter>();
   readonly #listening = new Map<string, LiveListener>();
   #nextId = 0;
@@ -201,7 +204,8 @@ export class Daemon {
   #spec(planned: PlannedJob, plan: Plan): JobSpec {
     const definition = this.#options.definitions.find(({ name }) => name === planned.collector) as CollectorDefinition;
     const target: Variant = { name: TARGET_VARIANT, labels: [['target', planned.target.name]] };
-    const variants = plan.severalTargets.includes(planned.role) ? [PLAIN, target] : [PLAIN];
+    const own = planned.variants.map((name): Variant => ({ name, labels: [] }));
+    const variants = plan.severalTargets.includes(planned.role) ? [...own, target] : own;
     const fallbacks = variants.map((variant): FixedPage => {
       const sheet = new Sheet(this.#options.readers, { maxSeries: 1000, maxBytes: 1 << 20 });
       sheet.begin();
@@ -213,7 +217,16 @@ export class Daemon {
       id: this.#newId(),
       collector, part, target: planned.target, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes,
       channel: makeChannel(variants, maxBytes, fallbacks),
+      ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
     };
+  }
+
+  /** Kept while the daemon runs: a thread that is replaced finds what was posted before. */
+  #board({ collector, target }: PlannedJob): SharedArrayBuffer {
+    const key = `${collector}/${target.name}`;
+    const board = this.#boards.get(key) ?? makeBoard();
+    this.#boards.set(key, board);
+    return board;
   }
 
   /** Numbers of jobs that are gone are used again late: a hung thread may still be busy under one. */
@@ -294,7 +307,7 @@ export class Daemon {
     const merged = filter.target === undefined;
     const entries = this.#jobsOf(filter).map(({ planned, spec }): ViewEntry => ({
       channel: spec.channel,
-      variant: merged && this.#plan.severalTargets.includes(planned.role) ? TARGET_VARIANT : PLAIN.name,
+      variant: filter.variant ?? (merged && this.#plan.severalTargets.includes(planned.role) ? TARGET_VARIANT : PLAIN.name),
       role: ROLES.indexOf(planned.role),
     }));
     for (const fixed of filter.fixed ?? []) entries.push({ channel: this.#fixedChannel(fixed), variant: PLAIN.name, role: -1 });
@@ -434,12 +447,6 @@ export class Daemon {
     this.#cells.cell(own.slowReaders).add(cut);
     this.#options.log.throttled('slow readers', 'warn', 'connections that read too slowly were ended', { view: view.name, connections: cut });
   }
-}
-
-function shows(filter: ViewFilter, job: PlannedJob): boolean {
-  if (!filter.roles.includes(job.role as Role)) return false;
-  if (filter.target !== undefined && filter.target !== job.target.name) return false;
-  return filter.parts === undefined || filter.parts.includes(`${job.role}.${job.part}`);
 }
 
 /** Everything about a job that, when changed, makes it another job. */

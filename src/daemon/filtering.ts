@@ -1,6 +1,6 @@
 import type { Role } from '../collect/contract.ts';
 import type { ScrapeFilter } from '../wire/filter.ts';
-import type { PlannedJob, Route, ViewFilter } from './plan.ts';
+import { type PlannedJob, type Route, shows, type ViewFilter } from './plan.ts';
 
 /** A query that asks for what cannot be given: answered with 400 and this text. */
 export class QueryError extends Error {
@@ -21,9 +21,9 @@ export type IsKnown = (role: Role, part: string) => boolean;
  */
 export function filterView(route: Route, query: ScrapeFilter, jobs: readonly PlannedJob[], isKnown: IsKnown): { name: string; filter: ViewFilter } {
   if (query.collect.length > 0 && query.exclude.length > 0) throw new QueryError('Combined collect and exclude queries are not allowed.');
-  const { parts: only, always = [] } = route.filter;
+  const { always = [] } = route.filter;
   const keyOf = (job: PlannedJob): string => `${job.role}.${job.part}`;
-  const shown = jobs.filter((job) => route.filter.roles.includes(job.role) && only?.includes(keyOf(job)) !== false && !always.includes(keyOf(job)));
+  const shown = jobs.filter((job) => shows(route.filter, job) && !always.includes(keyOf(job)));
   const roles = [...new Set(shown.map((job) => job.role))];
   const nameOf = (job: PlannedJob): string => (roles.length > 1 ? keyOf(job) : job.part);
   const enabled = new Map(shown.map((job) => [nameOf(job), keyOf(job)]));

@@ -1,4 +1,5 @@
-import type { CollectorDefinition, Pool, Role, Roots, Target } from '../collect/contract.ts';
+import type { CollectorDefinition, Part, Pool, Role, Roots, Target } from '../collect/contract.ts';
+import { PLAIN } from '../collect/sheet.ts';
 import type { PersonaPage } from '../cli/persona.ts';
 import type { Config } from '../config/schema.ts';
 
@@ -26,6 +27,10 @@ export interface PlannedJob {
   readonly deadlineMs: number;
   readonly maxSeries: number;
   readonly maxBytes: number;
+  /** Names of the variants of the page that it is printed on. */
+  readonly variants: readonly string[];
+  /** Its sessions share a board with those of the same collector and target. */
+  readonly hasBoard: boolean;
 }
 
 /** Which jobs a page shows. */
@@ -33,6 +38,8 @@ export interface ViewFilter {
   readonly roles: readonly Role[];
   /** One target's page, which carries exactly the peer's labels. */
   readonly target?: string;
+  /** The variant to show, and with it the parts that are printed on it; the plain one when left out. */
+  readonly variant?: string;
   /** `role.part` names to show; undefined for all. */
   readonly parts?: readonly string[];
   /** Those of `parts` that `collect[]` and `exclude[]` neither name nor take away. */
@@ -84,6 +91,9 @@ export function plan(inputs: PlanInputs): Plan {
   for (const job of jobs) targets.set(job.role, (targets.get(job.role) ?? new Set()).add(job.target.name));
   const front = inputs.persona === undefined ? undefined : personaFilter(inputs.persona, jobs, config.web.disableExporterMetrics);
   const routes = planRoutes(config.web.telemetryPath, targets, front, config.roles.length === 0 || config.roles.includes('exporterd'));
+  for (const definition of inputs.definitions) {
+    if (jobs.some((job) => job.collector === definition.name)) routes.push(...pageRoutes(definition, config));
+  }
   return {
     jobs,
     listeners: config.web.listenAddresses.map(({ host, port }) => ({ host, port, routes })),
@@ -99,31 +109,38 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
   if (!isChosen) return [];
   const targets = definition.targets(block.options, environment, readSecret);
   if (definition.enabledByDefault === false && block.enabled !== true && targets.length === 0) return [];
-  const parts = definition.parts.filter((part) => block.parts[part.name] ?? part.enabledByDefault);
+  const parts = definition.parts.filter((part) => block.parts[part.name] ?? (part.enabledByDefault && part.isOfUse?.(config.path) !== false));
   const names = parts.map((part) => part.name);
   const options = withoutTargets(block.options);
+  const offered = [PLAIN.name, ...(definition.pages?.(block.options) ?? []).map(({ variant }) => variant)];
+  const variantsOf = (part: Part): string[] => (part.variants ?? [PLAIN.name]).filter((variant) => offered.includes(variant));
   return targets.flatMap((target) =>
-    parts.map((part): PlannedJob => {
-      const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
-      const usual = definition.pool === 'host' ? HOST_DEADLINE_SECONDS : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
-      return {
-        key: `${definition.name}/${part.name}/${target.name}`,
-        collector: definition.name,
-        role: definition.role,
-        part: part.name,
-        pool: definition.pool,
-        target,
-        worker: definition.worker.href,
-        options,
-        roots: config.path,
-        parts: names,
-        intervalMs: intervalSeconds * 1000,
-        intervalIsSet: block.intervalSeconds !== undefined,
-        deadlineMs: (block.deadlineSeconds ?? usual) * 1000,
-        maxSeries: block.maxSeries,
-        maxBytes: block.maxBytes,
-      };
-    }),
+    parts
+      .filter((part) => variantsOf(part).length > 0)
+      .map((part): PlannedJob => {
+        const { pool, worker } = part.elsewhere ?? definition;
+        const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
+        const usual = pool === 'host' ? HOST_DEADLINE_SECONDS : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
+        return {
+          key: `${definition.name}/${part.name}/${target.name}`,
+          collector: definition.name,
+          role: definition.role,
+          part: part.name,
+          pool,
+          target,
+          worker: worker.href,
+          options,
+          roots: config.path,
+          parts: names,
+          intervalMs: intervalSeconds * 1000,
+          intervalIsSet: block.intervalSeconds !== undefined,
+          deadlineMs: (block.deadlineSeconds ?? usual) * 1000,
+          maxSeries: block.maxSeries,
+          maxBytes: block.maxBytes,
+          variants: variantsOf(part),
+          hasBoard: definition.hasBoard === true,
+        };
+      }),
   );
 }
 
@@ -151,4 +168,19 @@ function planRoutes(metricsPath: string, targets: ReadonlyMap<Role, ReadonlySet<
   }
   routes.push({ path: `${base}/exporterd`, filter: { roles: ['exporterd'] } });
   return routes;
+}
+
+/** The pages of a collector that show a variant of its parts. */
+function pageRoutes(definition: CollectorDefinition, { web, collectors }: Config): Route[] {
+  const base = web.telemetryPath === '/' ? '' : web.telemetryPath;
+  const pages = definition.pages?.(collectors[definition.name]?.options) ?? [];
+  return pages.map(({ path, variant, fixed }) => ({ path: `${base}/${path}`, filter: { roles: [definition.role], variant, fixed } }));
+}
+
+/** Whether a page shows a job. */
+export function shows(filter: ViewFilter, job: PlannedJob): boolean {
+  if (!filter.roles.includes(job.role)) return false;
+  if (filter.target !== undefined && filter.target !== job.target.name) return false;
+  if (!job.variants.includes(filter.variant ?? PLAIN.name)) return false;
+  return filter.parts === undefined || filter.parts.includes(`${job.role}.${job.part}`);
 }

@@ -21,6 +21,8 @@ export interface JobSpec {
   readonly maxSeries: number;
   readonly maxBytes: number;
   readonly channel: ChannelMemory;
+  /** See `Scope.board`. */
+  readonly board?: SharedArrayBuffer;
 }
 
 /** What lanes tell the main thread; sent only when something changed. */

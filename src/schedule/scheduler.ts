@@ -58,7 +58,10 @@ interface Group {
   readonly intervalMs: number;
   readonly deadlineMs: number;
   readonly entries: Entry[];
+  /** Ids of the entries, in their order. */
+  ids: readonly number[];
   isUnderWay: boolean;
+  startedMs: number;
   maxAgeMs: number;
 }
 
@@ -75,6 +78,7 @@ interface View {
   readonly trains: Cell;
 }
 
+const NOTHING: readonly number[] = [];
 /** How often the first runs are looked at until all host jobs have ended once. */
 const FIRST_LOOK_MS = 5;
 /** From the end of a run to the start of the build: longer means that the build was not for that run. */
@@ -145,7 +149,9 @@ export class Scheduler {
     for (const job of jobs) {
       const entry: Entry = { job, channel: new Channel(job.spec.channel), startedAt: 0, isUnderWay: false };
       this.#entries.set(job.id, entry);
-      this.#groupFor(job, now).entries.push(entry);
+      const group = this.#groupFor(job, now);
+      group.entries.push(entry);
+      group.ids = [...group.ids, job.id];
     }
     this.#host.add(jobs.filter((job) => job.pool === 'host').map((job) => job.spec));
     this.#network.add(jobs.filter((job) => job.pool === 'network').map((job) => job.spec));
@@ -158,6 +164,7 @@ export class Scheduler {
     for (const group of this.#groups.values()) {
       const left = group.entries.filter(({ job }) => !gone.has(job.id));
       group.entries.splice(0, group.entries.length, ...left);
+      group.ids = left.map(({ job }) => job.id);
       if (left.length > 0) continue;
       this.#groups.delete(group.key);
       this.#groupsById.delete(group.id);
@@ -243,11 +250,11 @@ export class Scheduler {
 
   #groupFor({ pool, intervalMs, intervalIsSet, spec }: ScheduledJob, now: number): Group {
     const lane = sessionKey(spec);
-    const key = `${lane} ${intervalMs} ${intervalIsSet} ${spec.deadlineMs}`;
+    const key = `${pool} ${lane} ${intervalMs} ${intervalIsSet} ${spec.deadlineMs}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
       const id = this.#nextGroup++;
-      group = { id, key, pool, intervalMs, deadlineMs: spec.deadlineMs, entries: [], isUnderWay: false, maxAgeMs: 0 };
+      group = { id, key, pool, intervalMs, deadlineMs: spec.deadlineMs, entries: [], ids: [], isUnderWay: false, startedMs: 0, maxAgeMs: 0 };
       this.#groups.set(key, group);
       this.#groupsById.set(id, group);
       const isSet = intervalIsSet || !this.#options.phaseLock;
@@ -263,7 +270,16 @@ export class Scheduler {
 
   /** Tells the timetable of groups whose runs have all ended since it was last told. */
   #harvest(): void {
-    for (const group of this.#groups.values()) if (group.isUnderWay) this.#harvestGroup(group);
+    for (const group of this.#groups.values()) {
+      if (!group.isUnderWay) continue;
+      if (group.pool === 'network') this.#harvestGroup(group);
+      else if (this.#host.isIdle) {
+        // One batch of one thread: its own figures are those of the group, and a job that was left behind does not count.
+        const { endedMs, cpuMs } = this.#host.lastBatch;
+        group.isUnderWay = false;
+        this.#timetable.jobEnded(group.id, Math.max(endedMs, group.startedMs), Math.max(0, endedMs - group.startedMs), cpuMs, 'ok');
+      }
+    }
   }
 
   #harvestGroup(group: Group): void {
@@ -296,11 +312,12 @@ export class Scheduler {
     if (!(builtMs > view.builtMs)) return;
     view.builtMs = builtMs;
     const fromMs = builtMs - reader.buildSeconds * 1000;
-    let endedMs = Number.NEGATIVE_INFINITY;
-    for (const { entries } of view.groups) {
-      for (const { channel } of entries) if (channel.runEndedMs > endedMs && channel.runEndedMs <= fromMs) endedMs = channel.runEndedMs;
+    let endedMs = fromMs - LONGEST_HAND_OVER_MS;
+    for (const { pool, entries } of view.groups) {
+      if (pool === 'host') endedMs = latest(endedMs, this.#host.lastBatch.endedMs, fromMs);
+      else for (const { channel } of entries) endedMs = latest(endedMs, channel.runEndedMs, fromMs);
     }
-    this.#timetable.viewBuilt(view.times, fromMs, builtMs - Math.max(endedMs, fromMs - LONGEST_HAND_OVER_MS));
+    this.#timetable.viewBuilt(view.times, fromMs, builtMs - endedMs);
   }
 
   #checkReady(): void {
@@ -317,26 +334,32 @@ export class Scheduler {
     this.#timer = undefined;
     this.#harvest();
     this.#timetable.due(now, this.#due);
-    const host: number[] = [];
-    const network: number[] = [];
+    let host: readonly number[] = NOTHING;
+    let network: readonly number[] = NOTHING;
     for (const id of this.#due) {
       const group = this.#groupsById.get(id);
       if (group === undefined) continue;
-      this.#timetable.jobStarted(id, now);
-      group.isUnderWay = true;
-      const maxAgeMs = 2 * this.#spacing(group) + group.deadlineMs;
-      const isNewAge = maxAgeMs !== group.maxAgeMs;
-      group.maxAgeMs = maxAgeMs;
-      for (const entry of group.entries) {
-        (group.pool === 'host' ? host : network).push(entry.job.id);
-        entry.startedAt = entry.channel.sequence;
-        entry.isUnderWay = true;
-        if (isNewAge) entry.channel.expireAfter(maxAgeMs);
-      }
+      this.#begin(group, now);
+      if (group.pool === 'host') host = host === NOTHING ? group.ids : [...host, ...group.ids];
+      else network = network === NOTHING ? group.ids : [...network, ...group.ids];
     }
-    if (host.length > 0) this.#skip(this.#host.start(host));
-    if (network.length > 0) this.#skip(this.#network.start(network));
+    if (host !== NOTHING) this.#skip(this.#host.start(host));
+    if (network !== NOTHING) this.#skip(this.#network.start(network));
     this.#arm(now);
+  }
+
+  #begin(group: Group, now: number): void {
+    this.#timetable.jobStarted(group.id, now);
+    group.isUnderWay = true;
+    group.startedMs = now;
+    const maxAgeMs = 2 * this.#spacing(group) + group.deadlineMs;
+    if (maxAgeMs !== group.maxAgeMs) for (const { channel } of group.entries) channel.expireAfter(maxAgeMs);
+    group.maxAgeMs = maxAgeMs;
+    if (group.pool === 'host') return;
+    for (const entry of group.entries) {
+      entry.startedAt = entry.channel.sequence;
+      entry.isUnderWay = true;
+    }
   }
 
   /** The longest that may lie between two runs: the interval, or the rhythm of a slower scraper that replaces it. */
@@ -366,10 +389,15 @@ export class Scheduler {
       if (!this.#isReady) next = Math.min(next, now + FIRST_LOOK_MS);
     }
     // A lane that was just told has not begun yet: look again when a deadline could have passed.
-    if (!this.#host.settle()) next = Math.min(next, now + this.#host.shortestDeadlineMs);
+    if (!this.#host.isIdle) next = Math.min(next, now + this.#host.shortestDeadlineMs);
     if (next >= this.#timerAtMs && this.#timer !== undefined) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = next;
     this.#timer = next === Number.POSITIVE_INFINITY ? undefined : setTimeout(this.#onTimer, Math.max(0, Math.ceil(next - this.#options.clock.monotonicMs())));
   }
+}
+
+/** The later of two times, unless the other is beyond the bound. */
+function latest(time: number, other: number, bound: number): number {
+  return other > time && other <= bound ? other : time;
 }
