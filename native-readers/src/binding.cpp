@@ -20,8 +20,10 @@
 #include <vector>
 
 #include "core/deflate.hpp"
+#include "readers/clock.hpp"
 #include "readers/machine.hpp"
 #include "readers/mounts.hpp"
+#include "readers/netlink.hpp"
 #include "readers/page.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
@@ -494,6 +496,31 @@ napi_value uname_fields(napi_env env, napi_callback_info) {
 // threadCpuSeconds()
 napi_value thread_cpu(napi_env env, napi_callback_info) { return make_number(env, thread_cpu_seconds()); }
 
+// clock(numbers): state of the clock, or -errno; the order of the numbers is readers/clock.hpp's
+napi_value clock_numbers(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::span<double> numbers;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], numbers) || numbers.size() < kClockNumbers) {
+    return fail(env, "clock(numbers)");
+  }
+  return make_int(env, read_clock(numbers.first<kClockNumbers>()));
+}
+
+// netlink(protocol, strict, request): the messages of the answer, or -errno
+napi_value netlink(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 3> arguments{};
+  uint32_t protocol = 0;
+  uint32_t strict = 0;
+  std::span<uint8_t> request;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], protocol) || !take(env, arguments[1], strict) ||
+      !take(env, arguments[2], request)) {
+    return fail(env, "netlink(protocol, strict, request)");
+  }
+  std::vector<uint8_t> answer;
+  if (const int error = ask_netlink(static_cast<int>(protocol), strict != 0, request, answer); error != 0) return make_int(env, -error);
+  return make_bytes(env, answer.data(), answer.size());
+}
+
 // exitNow(code): ends the process without exit handlers, which would wait for threads that sit in a hung system call
 napi_value exit_now(napi_env env, napi_callback_info info) {
   std::array<napi_value, 1> arguments{};
@@ -543,6 +570,8 @@ NAPI_MODULE_INIT() {
       {"deflate", deflate},
       {"uname", uname_fields},
       {"threadCpuSeconds", thread_cpu},
+      {"clock", clock_numbers},
+      {"netlink", netlink},
       {"exitNow", exit_now},
   });
   for (const Entry& entry : kFunctions) {

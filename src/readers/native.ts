@@ -17,6 +17,7 @@ import {
   wholeFormat,
 } from './format.ts';
 import {
+  type KernelClock,
   type MountStats,
   type PagePlan,
   ReaderError,
@@ -60,6 +61,9 @@ interface Addon {
   ): number;
   uname(): readonly [string, string, string, string, string, string] | number;
   threadCpuSeconds(): number;
+  /** State of the clock, or -errno. */
+  clock(numbers: Float64Array): number;
+  netlink(protocol: number, strict: number, request: Uint8Array): ArrayBuffer | number;
   mounts(): Handle;
   setPaths(mounts: Handle, paths: readonly string[]): void;
   runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
@@ -82,6 +86,9 @@ const TEXT_TOKEN = 0xffffffff;
 
 /** Numbers per path of a mounts run. */
 const MOUNT_NUMBERS = 7;
+
+/** Numbers of the kernel's clock. */
+const CLOCK_NUMBERS = 16;
 
 const LONGEST_WAIT_MS = 86_400_000;
 
@@ -317,6 +324,21 @@ class NativeReaders implements Readers {
 
   threadCpuSeconds(): number {
     return this.addon.threadCpuSeconds();
+  }
+
+  clock(): KernelClock {
+    const numbers = new Float64Array(CLOCK_NUMBERS);
+    const state = this.addon.clock(numbers);
+    if (state < 0) throw readerError(state, 'adjtimex');
+    const [offset = 0, freq = 0, maxerror = 0, esterror = 0, status = 0, constant = 0, tick = 0, ppsfreq = 0, ...rest] = numbers;
+    const [jitter = 0, shift = 0, stabil = 0, jitcnt = 0, calcnt = 0, errcnt = 0, stbcnt = 0, tai = 0] = rest;
+    return { state, offset, freq, maxerror, esterror, status, constant, tick, ppsfreq, jitter, shift, stabil, jitcnt, calcnt, errcnt, stbcnt, tai };
+  }
+
+  netlink(protocol: number, request: Uint8Array, isStrict = false): Buffer {
+    const answer = this.addon.netlink(protocol, isStrict ? 1 : 0, request);
+    if (typeof answer === 'number') throw readerError(answer, `netlink ${protocol}`);
+    return Buffer.from(answer);
   }
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {

@@ -95,6 +95,28 @@ export interface Uname {
   readonly domainname: string;
 }
 
+/** The kernel's clock and its discipline, in the kernel's own units (adjtimex(2)). */
+export interface KernelClock {
+  /** What the call returned: TIME_OK 0 ... TIME_ERROR 5. */
+  readonly state: number;
+  readonly offset: number;
+  readonly freq: number;
+  readonly maxerror: number;
+  readonly esterror: number;
+  readonly status: number;
+  readonly constant: number;
+  readonly tick: number;
+  readonly ppsfreq: number;
+  readonly jitter: number;
+  readonly shift: number;
+  readonly stabil: number;
+  readonly jitcnt: number;
+  readonly calcnt: number;
+  readonly errcnt: number;
+  readonly stbcnt: number;
+  readonly tai: number;
+}
+
 /** An encoding plan: everything of a page that stays the same while the set of series does. */
 export interface PagePlan {
   /** Family headers and series prefixes (`name{labels} `), in page order, back to back. */
@@ -116,6 +138,16 @@ export interface Readers {
   uname(): Uname;
   /** CPU seconds used by the calling thread so far. */
   threadCpuSeconds(): number;
+  /** adjtimex(2) that changes nothing. Undefined without the addon: node has no such call. Throws ReaderError (EPERM where it is forbidden). */
+  clock(): KernelClock | undefined;
+  /**
+   * Asks the kernel over netlink(7) and waits for the whole answer: its messages, headers included, back to back.
+   * Undefined without the addon. Throws ReaderError with the errno of a call or of the kernel's answer.
+   * @param protocol NETLINK_*
+   * @param request one message with its header
+   * @param isStrict the kernel checks the request and filters dumps by it (NETLINK_GET_STRICT_CHK)
+   */
+  netlink(protocol: number, request: Uint8Array, isStrict?: boolean): Buffer | undefined;
   /**
    * Renders a page. A slot takes part when `stamps[slot] === run`; a family without such a slot is left out whole.
    * Numbers are printed as Go's shortest %g. Families that would pass the end of `page` are left out, and those after them.

@@ -528,6 +528,16 @@ class ReferenceReaders implements Readers {
     };
   }
 
+  /** Node has no adjtimex(2). */
+  clock(): undefined {
+    return undefined;
+  }
+
+  /** Node has no netlink sockets. */
+  netlink(): undefined {
+    return undefined;
+  }
+
   threadCpuSeconds(): number {
     return threadCpuSeconds();
   }

@@ -1,0 +1,80 @@
+import { endianness } from 'node:os';
+import { CollectError } from '../../collect/contract.ts';
+
+/** Messages of netlink(7), in the byte order of the machine. */
+const IS_LITTLE = endianness() === 'LE';
+const HEADER_BYTES = 16;
+const ATTRIBUTE_HEADER_BYTES = 4;
+const NLM_F_REQUEST = 1;
+const NLM_F_DUMP = 0x300;
+/** NLA_F_NESTED and NLA_F_NET_BYTEORDER are no part of the type. */
+const TYPE_MASK = 0x3fff;
+
+export function u16(bytes: Buffer, at: number): number {
+  return IS_LITTLE ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
+}
+
+export function u32(bytes: Buffer, at: number): number {
+  return IS_LITTLE ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+}
+
+export function u64(bytes: Buffer, at: number): number {
+  return Number(IS_LITTLE ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
+}
+
+function write(bytes: Buffer, at: number, length: 2 | 4, value: number): void {
+  if (IS_LITTLE) bytes.writeUIntLE(value, at, length);
+  else bytes.writeUIntBE(value, at, length);
+}
+
+/** A request for everything of a kind. */
+export function dumpRequest(type: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  write(header, 0, 4, HEADER_BYTES + payload.length);
+  write(header, 4, 2, type);
+  write(header, 6, 2, NLM_F_REQUEST | NLM_F_DUMP);
+  write(header, 8, 4, 1);
+  return Buffer.concat([header, payload]);
+}
+
+export function u32Bytes(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  write(bytes, 0, 4, value);
+  return bytes;
+}
+
+function malformed(): CollectError {
+  return new CollectError('parse', 'netlink', 'the answer of the kernel is cut off');
+}
+
+/** Payloads of the messages of a type. Throws CollectError `parse`. @param fewest bytes of the shortest payload */
+export function* payloads(answer: Buffer, type: number, fewest: number): Generator<Buffer> {
+  for (let at = 0; at + HEADER_BYTES <= answer.length; ) {
+    const length = u32(answer, at);
+    if (length < HEADER_BYTES || at + length > answer.length) throw malformed();
+    if (u16(answer, at + 4) === type) {
+      if (length < HEADER_BYTES + fewest) throw malformed();
+      yield answer.subarray(at + HEADER_BYTES, at + length);
+    }
+    at += (length + 3) & ~3;
+  }
+}
+
+/** Attributes by type; of equal types the last. Throws CollectError `parse`. */
+export function attributesOf(bytes: Buffer): ReadonlyMap<number, Buffer> {
+  const attributes = new Map<number, Buffer>();
+  for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {
+    const length = u16(bytes, at);
+    if (length < ATTRIBUTE_HEADER_BYTES || at + length > bytes.length) throw malformed();
+    attributes.set(u16(bytes, at + 2) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    at += (length + 3) & ~3;
+  }
+  return attributes;
+}
+
+/** Text up to its NUL. */
+export function textOf(bytes: Buffer | undefined): string {
+  if (bytes === undefined) return '';
+  const end = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end).replace(/\uFFFD+/g, '\uFFFD');
+}

@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { absent, OK } from '../../../collect/contract.ts';
+import { family } from '../../../model/family.ts';
+import { dumpRequest, payloads, u32, u32Bytes } from '../netlink.ts';
+import type { NodePart } from '../part.ts';
+
+const STATES_FAMILY = family('node_tcp_connection_states', 'gauge', 'TCP sockets by state; rx_queued_bytes and tx_queued_bytes are bytes that wait in them.', ['state']);
+
+const NETLINK_SOCK_DIAG = 4;
+const SOCK_DIAG_BY_FAMILY = 20;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const IPPROTO_TCP = 6;
+/** States 0 to 11: what came later (TCP_NEW_SYN_RECV) counts as SYN_RECV. */
+const ALL_STATES = 0xfff;
+/** Bytes of struct inet_diag_sockid, all 0: any socket. */
+const SOCKET_BYTES = 48;
+/** Bytes of struct inet_diag_msg, and where its fields are. */
+const MESSAGE_BYTES = 72;
+const STATE_AT = 1;
+const RECEIVE_AT = 56;
+const TRANSMIT_AT = 60;
+
+/** By number (include/net/tcp_states.h). */
+const NAMES = ['unknown', 'established', 'syn_sent', 'syn_recv', 'fin_wait1', 'fin_wait2', 'time_wait', 'close', 'close_wait', 'last_ack', 'listen', 'closing'];
+
+function request(addressFamily: number): Buffer {
+  return dumpRequest(SOCK_DIAG_BY_FAMILY, Buffer.concat([Buffer.from([addressFamily, IPPROTO_TCP, 0, 0]), u32Bytes(ALL_STATES), Buffer.alloc(SOCKET_BYTES)]));
+}
+
+/** sock_diag(7): every TCP socket of this network namespace. States without a socket are left out. */
+export const part: NodePart = {
+  name: 'tcpstat',
+  enabledByDefault: false,
+  families: [STATES_FAMILY],
+  open(scope) {
+    const four = request(AF_INET);
+    const six = request(AF_INET6);
+    const counts = new Float64Array(NAMES.length);
+    return {
+      collect(sheet) {
+        counts.fill(0);
+        let received = 0;
+        let transmitted = 0;
+        let sockets = 0;
+        for (const question of existsSync(scope.proc('net/tcp6')) ? [four, six] : [four]) {
+          const answer = scope.readers.netlink(NETLINK_SOCK_DIAG, question);
+          if (answer === undefined) return absent('the native readers are not built: node has no netlink sockets');
+          for (const message of payloads(answer, SOCK_DIAG_BY_FAMILY, MESSAGE_BYTES)) {
+            const state = message[STATE_AT] ?? 0;
+            const index = state < NAMES.length ? state : 0;
+            counts[index] = (counts[index] ?? 0) + 1;
+            received += u32(message, RECEIVE_AT);
+            transmitted += u32(message, TRANSMIT_AT);
+            sockets += 1;
+          }
+        }
+        if (sockets === 0) return OK;
+        for (const [i, name] of NAMES.entries()) if ((counts[i] ?? 0) > 0) sheet.sample(STATES_FAMILY, [name], counts[i] ?? 0);
+        sheet.sample(STATES_FAMILY, ['rx_queued_bytes'], received);
+        sheet.sample(STATES_FAMILY, ['tx_queued_bytes'], transmitted);
+        return OK;
+      },
+    };
+  },
+};
