@@ -125,7 +125,7 @@ function lastReadable(files: readonly DeviceFile[]): DeviceFile | undefined {
   return files.findLast(({ errno }) => errno === 0);
 }
 
-function valueOf(file: DeviceFile): number | undefined {
+function numberIn(file: DeviceFile): number | undefined {
   return Number.isNaN(file.value) ? floatOf(file.text) : file.value;
 }
 
@@ -201,7 +201,7 @@ class Chips {
     for (const { files, series } of this.#beeps) series.set(sheet, lastReadable(files)?.value === 1 ? 1 : 0);
     for (const { files, series, times, over } of this.#properties) {
       const file = lastReadable(files);
-      const value = file === undefined ? undefined : valueOf(file);
+      const value = file === undefined ? undefined : numberIn(file);
       if (value !== undefined) series.set(sheet, (value * times) / over);
     }
     return true;
