@@ -92,8 +92,13 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   for (let heard = 0; !control.stopped; heard = listen(control.words, heard)) {
     if (control.takeMail()) await handleMail();
     const count = control.takeDue(due);
-    if (count === 0) continue;
+    if (count === 0) {
+      control.idle();
+      continue;
+    }
+    const cpuBefore = readers.threadCpuSeconds();
     for (let i = 0; i < count; i++) run(due[i] as number);
+    control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);
   }
   for (const { session } of sessions.values()) session.close();

@@ -21,21 +21,25 @@ interface Lane {
   apart: number;
   goodRuns: number;
   seenSequence: number;
+  /** Ids made due last, and when, monotonic ms. */
+  batch: readonly number[];
+  batchAtMs: number;
 }
 
 interface HostJob {
   readonly spec: JobSpec;
   readonly channel: Channel;
   lane: Lane | undefined;
-  /** Runs of the channel when it was last made due; equal to `channel.runs` while its batch has not reached it. -1: not due. */
-  dueAt: number;
   /** How long its next crash keeps it from running. */
   restartMs: number;
 }
 
-function isPending(job: HostJob): boolean {
-  return job.dueAt >= 0 && job.channel.runs === job.dueAt;
+/** Due in its lane's last batch, which has not reached it. */
+function isPending({ spec, channel, lane }: HostJob): boolean {
+  return lane !== undefined && channel.runStartedMs < lane.batchAtMs && lane.batch.includes(spec.id);
 }
+
+const NONE: readonly number[] = [];
 
 export interface HostLanesOptions {
   readonly builderBell: SharedArrayBuffer;
@@ -61,6 +65,9 @@ export class HostLanes {
   #nextLane = 1;
   #restartMs = FIRST_RESTART_MS;
   #shortestDeadlineMs = Number.POSITIVE_INFINITY;
+  /** Above every id. */
+  #idLimit = 0;
+  #simple: boolean | undefined;
   #closed = false;
 
   constructor(options: HostLanesOptions) {
@@ -75,8 +82,9 @@ export class HostLanes {
     if (specs.length === 0) return;
     for (const spec of specs) {
       if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
-      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, dueAt: -1, restartMs: FIRST_RESTART_MS });
+      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, restartMs: FIRST_RESTART_MS });
       this.#shortestDeadlineMs = Math.min(this.#shortestDeadlineMs, spec.deadlineMs);
+      this.#idLimit = Math.max(this.#idLimit, spec.id + 1);
     }
     this.#common ??= this.#open(-1);
     this.#move(this.#common, specs.map((spec) => spec.id));
@@ -86,6 +94,7 @@ export class HostLanes {
     for (const id of ids) {
       const job = this.#jobs.get(id);
       this.#jobs.delete(id);
+      this.#simple = undefined;
       Atomics.store(this.#ownerWords, id, 0);
       if (job?.lane === undefined) continue;
       this.#mail(job.lane, { kind: 'remove', jobs: [id] });
@@ -94,29 +103,36 @@ export class HostLanes {
   }
 
   /** Starts jobs as one batch. Returns those that could not start because their last run is still under way. */
-  start(ids: readonly number[]): number[] {
+  start(ids: readonly number[]): readonly number[] {
+    const common = this.#common;
+    // Nearly always: one lane, all jobs in it, nothing under way.
+    if (common !== undefined && this.#isSimple() && common.control.isIdle(this.#idLimit)) {
+      this.#begin(common, ids);
+      return NONE;
+    }
     const skipped: number[] = [];
-    const lanes = new Set<Lane>();
+    const byLane = new Map<Lane, number[]>();
     for (const id of ids) {
       const job = this.#jobs.get(id);
       if (job === undefined) continue;
       // Without a lane it waits for a restart.
-      if (job.lane === undefined || isPending(job) || job.channel.running || job.lane.control.current === id) {
-        skipped.push(id);
-        continue;
-      }
-      job.dueAt = job.channel.runs;
-      job.lane.control.due(id);
-      lanes.add(job.lane);
+      if (job.lane === undefined || isPending(job) || job.channel.running || job.lane.control.current === id) skipped.push(id);
+      else byLane.set(job.lane, [...(byLane.get(job.lane) ?? []), id]);
     }
-    for (const lane of lanes) lane.control.go();
+    // What the lane was told before and has not reached yet stays in its batch.
+    for (const [lane, batch] of byLane) this.#begin(lane, batch, lane.batch.filter((id) => this.#isPendingId(id)));
     return skipped;
   }
 
-  /** True when no job is due or under way: nothing to watch. */
-  settle(): boolean {
-    for (const job of this.#jobs.values()) if (job.lane !== undefined && (isPending(job) || job.channel.running)) return false;
-    return true;
+  /** True when the common lane has nothing due or under way; jobs kept apart do not count. */
+  get isIdle(): boolean {
+    return this.#common === undefined || this.#common.control.isIdle(this.#idLimit);
+  }
+
+  /** When the common lane's last batch ended, monotonic ms, and the CPU it took. */
+  get lastBatch(): { readonly endedMs: number; readonly cpuMs: number } {
+    const control = this.#common?.control;
+    return { endedMs: control?.batchEndedMs ?? 0, cpuMs: control?.batchCpuMs ?? 0 };
   }
 
   /** Of all jobs; +Infinity without any. */
@@ -152,6 +168,24 @@ export class HostLanes {
     await Promise.all([...this.#all()].filter((lane) => lane.control.current < 0).map((lane) => lane.done));
   }
 
+  #begin(lane: Lane, ids: readonly number[], before: readonly number[] = NONE): void {
+    lane.batch = before.length === 0 ? ids : [...before, ...ids];
+    lane.batchAtMs = this.#options.monotonicMs();
+    for (const id of ids) lane.control.due(id);
+    lane.control.go();
+  }
+
+  #isPendingId(id: number): boolean {
+    const job = this.#jobs.get(id);
+    return job !== undefined && isPending(job);
+  }
+
+  /** Every job is in the common lane. Worked out anew after jobs have moved. */
+  #isSimple(): boolean {
+    this.#simple ??= this.#apart.size === 0 && [...this.#jobs.values()].every((job) => job.lane === this.#common);
+    return this.#simple;
+  }
+
   *#all(): Generator<Lane> {
     if (this.#common !== undefined) yield this.#common;
     yield* this.#apart;
@@ -180,6 +214,8 @@ export class HostLanes {
       apart,
       goodRuns: 0,
       seenSequence: 0,
+      batch: NONE,
+      batchAtMs: 0,
       done: ended.then(
         () => void pool.destroy(),
         (error: unknown) => this.#crashed(lane, error),
@@ -196,6 +232,7 @@ export class HostLanes {
   }
 
   #move(lane: Lane, ids: readonly number[]): void {
+    this.#simple = undefined;
     const specs: JobSpec[] = [];
     for (const id of ids) {
       const job = this.#jobs.get(id);
@@ -212,13 +249,10 @@ export class HostLanes {
     lane.apart = stuck;
     lane.seenSequence = this.#jobs.get(stuck)?.channel.sequence ?? 0;
     this.#apart.add(lane);
+    this.#simple = undefined;
     const others = [...this.#jobs.values()].filter((job) => job.lane === lane && job.spec.id !== stuck);
-    const fresh = this.#open(-1);
-    this.#common = fresh;
-    this.#move(fresh, others.map((job) => job.spec.id));
-    const due = others.filter(isPending);
-    for (const job of due) fresh.control.due(job.spec.id);
-    if (due.length > 0) fresh.control.go();
+    this.#common = this.#open(-1);
+    this.#moveDue(this.#common, others);
   }
 
   #maybeRejoin(lane: Lane): void {
@@ -243,6 +277,7 @@ export class HostLanes {
 
   #retire(lane: Lane): void {
     this.#apart.delete(lane);
+    this.#simple = undefined;
     lane.control.stop();
     lane.port.close();
   }
@@ -252,6 +287,7 @@ export class HostLanes {
     if (this.#closed) return;
     lane.port.close();
     this.#apart.delete(lane);
+    this.#simple = undefined;
     if (this.#common === lane) this.#common = undefined;
     const orphans = [...this.#jobs.values()].filter((job) => job.lane === lane);
     const culprit = orphans.find((job) => job.spec.id === lane.control.current);
@@ -266,10 +302,14 @@ export class HostLanes {
   #takeOver(jobs: readonly HostJob[]): void {
     if (jobs.length === 0) return;
     this.#common ??= this.#open(-1);
-    this.#move(this.#common, jobs.map((job) => job.spec.id));
-    const due = jobs.filter(isPending);
-    for (const job of due) this.#common.control.due(job.spec.id);
-    if (due.length > 0) this.#common.control.go();
+    this.#moveDue(this.#common, jobs);
+  }
+
+  /** Moves jobs; those that their old lane has not reached start at once. */
+  #moveDue(lane: Lane, jobs: readonly HostJob[]): void {
+    const due = jobs.filter(isPending).map((job) => job.spec.id);
+    this.#move(lane, jobs.map((job) => job.spec.id));
+    if (due.length > 0) this.#begin(lane, due);
   }
 
   /** The job that ended its thread gets one of its own, after a pause. */
@@ -303,7 +343,7 @@ export class HostLanes {
 
   #lose(job: HostJob): void {
     job.lane = undefined;
-    job.dueAt = -1;
+    this.#simple = undefined;
     job.channel.fail('crash');
   }
 }

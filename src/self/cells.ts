@@ -5,6 +5,7 @@ import type { Family } from '../model/family.ts';
  * One writer; a double is written whole.
  */
 
+/** Reserved, and only touched as far as it is used: an array that grows in place is slower to index. */
 const MAX_CELLS = 1 << 16;
 
 /** A cell as the builder is told of it, once. */
@@ -27,7 +28,7 @@ export interface Distribution {
 }
 
 export class Cells {
-  readonly memory = new SharedArrayBuffer(8 * 256, { maxByteLength: 8 * MAX_CELLS });
+  readonly memory = new SharedArrayBuffer(8 * MAX_CELLS);
   readonly #values = new Float64Array(this.memory);
   readonly #known = new Map<string, Cell>();
   readonly #distributions = new Map<string, Distribution>();
@@ -79,7 +80,6 @@ export class Cells {
   #make(family: Family, values: readonly string[], names: readonly string[], suffix: string): Cell {
     const at = this.#used++;
     if (at >= MAX_CELLS) throw new RangeError(`more than ${MAX_CELLS} series about the daemon itself`);
-    if ((at + 1) * 8 > this.memory.byteLength) this.memory.grow(this.memory.byteLength * 2);
     this.#unsent.push({ at, family, values, names, suffix });
     const numbers = this.#values;
     return {

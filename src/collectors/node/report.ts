@@ -14,6 +14,14 @@ export const COLLECTOR_SUCCESS = family(
 
 /** As in the peer, a source that is not there counts as no success. */
 export function reportNode(part: string, ending: Ending, seconds: number, sheet: Sheet): void {
-  sheet.sample(COLLECTOR_DURATION, [part], seconds);
-  sheet.sample(COLLECTOR_SUCCESS, [part], ending === 'ok' ? 1 : 0);
+  // Set in every run of a sheet that lives, so its slots are never given to another series.
+  let slots = SLOTS.get(sheet);
+  if (slots === undefined) {
+    slots = [sheet.slot(COLLECTOR_DURATION, [part]), sheet.slot(COLLECTOR_SUCCESS, [part])];
+    SLOTS.set(sheet, slots);
+  }
+  sheet.set(slots[0], seconds);
+  sheet.set(slots[1], ending === 'ok' ? 1 : 0);
 }
+
+const SLOTS = new WeakMap<Sheet, readonly [duration: number, success: number]>();
