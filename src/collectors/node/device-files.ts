@@ -33,7 +33,9 @@ export class DeviceFile {
 
   /** What to throw for a file that cannot be read or is not a number. */
   problem(): CollectError {
-    return this.errno > 0 ? new CollectError('read', this.path, getSystemErrorName(-this.errno)) : parseProblem(this.path, 1, `a whole number, not ${JSON.stringify(this.text)}`);
+    return this.errno > 0
+      ? new CollectError('read', this.path, getSystemErrorName(-this.errno))
+      : parseProblem(this.path, 1, `a whole number, not ${JSON.stringify(this.text)}`);
   }
 }
 
@@ -50,7 +52,10 @@ interface Member {
 
 /** Bytes that are not UTF-8 become one mark per run of them, as in Go. */
 function decoded(bytes: Buffer): string {
-  return bytes.toString('utf8').replace(/\uFFFD+/g, '\uFFFD').trim();
+  return bytes
+    .toString('utf8')
+    .replace(/\uFFFD+/g, '\uFFFD')
+    .trim();
 }
 
 /**
@@ -116,7 +121,8 @@ export class DeviceFiles {
   }
 
   #hasLost(set: SourceSet): boolean {
-    for (const member of this.#members.values()) if (member.set === set && member.number >= 0 && set.status[member.number] === -ENODEV && member.file.errno === 0) return true;
+    for (const member of this.#members.values())
+      if (member.set === set && member.number >= 0 && set.status[member.number] === -ENODEV && member.file.errno === 0) return true;
     return false;
   }
 

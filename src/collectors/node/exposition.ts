@@ -200,7 +200,9 @@ class Exposition {
   #behind(line: Line): ExpositionError {
     line.skipBlanks();
     const text = line.take(TOKEN);
-    return line.fail(/^[+-]?[0-9]+$/.test(text) ? 'a sample has a time stamp, which is not supported' : `expected the end of the line, not ${JSON.stringify(text)}`);
+    return line.fail(
+      /^[+-]?[0-9]+$/.test(text) ? 'a sample has a time stamp, which is not supported' : `expected the end of the line, not ${JSON.stringify(text)}`,
+    );
   }
 
   #labels(line: Line, outside: Named | undefined): { named: Named | undefined; labels: Map<string, string>; bound: number } {

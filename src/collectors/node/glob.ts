@@ -41,7 +41,10 @@ function matching(folders: readonly string[], segment: string): string[] | undef
       // As in Go: what cannot be listed has nothing that matches.
       return [];
     }
-    return names.filter((name) => pattern.test(name)).sort(compareBytes).map((name) => posix.join(folder, name));
+    return names
+      .filter((name) => pattern.test(name))
+      .sort(compareBytes)
+      .map((name) => posix.join(folder, name));
   });
 }
 

@@ -63,7 +63,10 @@ export function parseOsRelease(path: string, text: string): ReadonlyMap<string, 
     if (trimmed === '' || trimmed.startsWith('#')) continue;
     const equals = trimmed.indexOf('=');
     if (equals < 0) throw parseProblem(path, line + 1, 'KEY=VALUE');
-    const key = trimmed.slice(0, equals).trim().replace(/^export (?=.)/, '');
+    const key = trimmed
+      .slice(0, equals)
+      .trim()
+      .replace(/^export (?=.)/, '');
     if (!/^[A-Za-z_][A-Za-z0-9_./]*$/.test(key)) throw parseProblem(path, line + 1, `a name in front of =, not ${JSON.stringify(key)}`);
     const value = trimmed.slice(equals + 1).trim();
     if (/[\u0000-\u001f]/.test(value)) throw parseProblem(path, line + 1, 'a value without control characters');

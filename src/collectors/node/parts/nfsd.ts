@@ -28,7 +28,8 @@ function one(position: number, family: Family, ...labels: readonly string[]): Rp
 
 /** In the order of the kernel's numbers behind the count; - for what is not shown. */
 const METHODS_2 = '- GetAttr SetAttr Root Lookup ReadLink Read WrCache Write Create Remove Rename Link SymLink MkDir RmDir ReadDir FsStat';
-const METHODS_3 = '- GetAttr SetAttr Lookup Access ReadLink Read Write Create MkDir SymLink MkNod Remove RmDir Rename Link ReadDir ReadDirPlus FsStat FsInfo PathConf Commit';
+const METHODS_3 =
+  '- GetAttr SetAttr Lookup Access ReadLink Read Write Create MkDir SymLink MkNod Remove RmDir Rename Link ReadDir ReadDirPlus FsStat FsInfo PathConf Commit';
 /** Operations of version 4.0; those of later versions follow in the file and are not shown. */
 const METHODS_4 =
   '- - - Access Close Commit Create DelegPurge DelegReturn GetAttr GetFH Link Lock Lockt Locku Lookup LookupRoot Nverify Open OpenAttr OpenConfirm OpenDgrd PutFH - - ' +

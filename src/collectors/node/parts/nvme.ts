@@ -6,10 +6,22 @@ import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { isMissing, readProblem } from '../file-error.ts';
 import type { NodePart } from '../part.ts';
 
-const INFO = family('node_nvme_info', 'gauge', 'What an NVMe controller says of itself, as labels.', ['device', 'firmware_revision', 'model', 'serial', 'state', 'cntlid']);
+const INFO = family('node_nvme_info', 'gauge', 'What an NVMe controller says of itself, as labels.', [
+  'device',
+  'firmware_revision',
+  'model',
+  'serial',
+  'state',
+  'cntlid',
+]);
 const NAMESPACE = ['device', 'nsid'];
 const NAMESPACE_INFO = family('node_nvme_namespace_info', 'gauge', 'State of the path to a namespace, as a label.', ['device', 'nsid', 'ana_state']);
-const CAPACITY = family('node_nvme_namespace_capacity_bytes', 'gauge', 'Size of a namespace, in bytes; sectors of 512 bytes times its block size, as the peer counts.', NAMESPACE);
+const CAPACITY = family(
+  'node_nvme_namespace_capacity_bytes',
+  'gauge',
+  'Size of a namespace, in bytes; sectors of 512 bytes times its block size, as the peer counts.',
+  NAMESPACE,
+);
 const SIZE = family('node_nvme_namespace_size_bytes', 'gauge', 'The same as the capacity.', NAMESPACE);
 const USED = family('node_nvme_namespace_used_bytes', 'gauge', 'Space of a namespace that is in use, in bytes.', NAMESPACE);
 const BLOCK_SIZE = family('node_nvme_namespace_logical_block_size_bytes', 'gauge', 'Size of a logical block of a namespace, in bytes.', NAMESPACE);
@@ -59,7 +71,15 @@ export const part: NodePart = {
       const id = /nvme[0-9]+n([0-9]+)/.exec(entry)?.[1];
       if (id === undefined) return [];
       const of = (file: string): string => `${base}/${entry}/${file}`;
-      return [{ id, used: files.number(of('nuse')), size: files.number(of('size')), blockSize: files.number(of('queue/logical_block_size')), ana: files.text(of('ana_state')) }];
+      return [
+        {
+          id,
+          used: files.number(of('nuse')),
+          size: files.number(of('size')),
+          blockSize: files.number(of('queue/logical_block_size')),
+          ana: files.text(of('ana_state')),
+        },
+      ];
     };
     const follow = (name: string, names: readonly string[]): Controller => {
       const base = `${folder.path}/${name}`;
@@ -87,7 +107,12 @@ export const part: NodePart = {
         for (const { name, info, namespaces } of controllers) {
           const bad = info.find((file) => file !== undefined && file.errno !== 0);
           missing ??= bad;
-          if (bad === undefined) sheet.sample(INFO, info.map((file) => file?.text ?? name), 1);
+          if (bad === undefined)
+            sheet.sample(
+              INFO,
+              info.map((file) => file?.text ?? name),
+              1,
+            );
           for (const { id, used, size, blockSize, ana } of namespaces) {
             const unread = [used, size, blockSize].find((file) => file.errno !== 0);
             missing ??= unread;

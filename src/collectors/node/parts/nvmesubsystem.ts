@@ -6,7 +6,13 @@ import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { isMissing, readProblem } from '../file-error.ts';
 import type { NodePart } from '../part.ts';
 
-const INFO = family('node_nvmesubsystem_info', 'gauge', 'What an NVMe subsystem says of itself, as labels.', ['subsystem', 'nqn', 'model', 'serial', 'iopolicy']);
+const INFO = family('node_nvmesubsystem_info', 'gauge', 'What an NVMe subsystem says of itself, as labels.', [
+  'subsystem',
+  'nqn',
+  'model',
+  'serial',
+  'iopolicy',
+]);
 const NAMESPACE_INFO = family('node_nvmesubsystem_namespace_info', 'gauge', 'Block devices of a subsystem, as labels.', ['subsystem', 'device']);
 const PATHS = family('node_nvmesubsystem_paths', 'gauge', 'Controllers by which a subsystem can be reached.', ['subsystem']);
 const PATHS_LIVE = family('node_nvmesubsystem_paths_live', 'gauge', 'Controllers of a subsystem that are live.', ['subsystem']);
@@ -60,7 +66,11 @@ export const part: NodePart = {
         namespaces: names.filter((entry) => /^nvme[0-9]+n[0-9]+$/.test(entry)),
         controllers: names
           .filter((entry) => /^nvme[0-9]+$/.test(entry))
-          .map((controller) => ({ name: controller, state: files.text(`${base}/${controller}/state`), transport: files.text(`${base}/${controller}/transport`) })),
+          .map((controller) => ({
+            name: controller,
+            state: files.text(`${base}/${controller}/state`),
+            transport: files.text(`${base}/${controller}/transport`),
+          })),
       };
     };
     /** Controllers come and go without the list of subsystems changing. */
@@ -83,7 +93,11 @@ export const part: NodePart = {
           const unread = [...info, ...controllers.flatMap(({ state, transport }) => [state, transport])].find((file) => file !== undefined && file.errno !== 0);
           bad ??= unread;
           if (unread !== undefined) continue;
-          sheet.sample(INFO, info.map((file) => file?.text ?? name), 1);
+          sheet.sample(
+            INFO,
+            info.map((file) => file?.text ?? name),
+            1,
+          );
           for (const device of namespaces) sheet.sample(NAMESPACE_INFO, [device, name], 1);
           for (const { name: controller, state, transport } of controllers) {
             // Labels in wire order: controller, state, subsystem, transport.

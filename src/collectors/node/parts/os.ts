@@ -58,7 +58,8 @@ export const part: NodePart = {
       const of = (key: string): string => values.get(key.toUpperCase()) ?? '';
       const version = Number(/^[0-9]+\.?[0-9]*/.exec(of('version_id'))?.[0] ?? 0);
       const end = dayOf(of('support_end'));
-      if (end === undefined && of('support_end') !== '') throw parseProblem(source.path, 1, `SUPPORT_END as YYYY-MM-DD, not ${JSON.stringify(of('support_end'))}`);
+      if (end === undefined && of('support_end') !== '')
+        throw parseProblem(source.path, 1, `SUPPORT_END as YYYY-MM-DD, not ${JSON.stringify(of('support_end'))}`);
       series.clear();
       series.add(INFO, KEYS.map(of), 1);
       if (version > 0) series.add(VERSION, [of('id'), of('id_like'), of('name')], version);

@@ -28,7 +28,12 @@ const NUMBERS: readonly { readonly file: string; readonly family: Family; readon
   { file: 'max_link_width', family: gauge('max_link_width', 'Lanes that the link can have; -1 where unknown.'), missing: -1 },
   { file: 'current_link_width', family: gauge('current_link_width', 'Lanes that the link has; -1 where unknown.'), missing: -1 },
   { file: 'd3cold_allowed', family: gauge('d3cold_allowed', 'Whether a device may be switched off entirely.'), missing: 0, isSwitch: true },
-  { file: 'sriov_drivers_autoprobe', family: gauge('sriov_drivers_autoprobe', 'Whether drivers take virtual functions by themselves.'), missing: 0, isSwitch: true },
+  {
+    file: 'sriov_drivers_autoprobe',
+    family: gauge('sriov_drivers_autoprobe', 'Whether drivers take virtual functions by themselves.'),
+    missing: 0,
+    isSwitch: true,
+  },
   { file: 'sriov_numvfs', family: gauge('sriov_numvfs', 'Virtual functions of a device.'), missing: 0 },
   { file: 'sriov_totalvfs', family: gauge('sriov_totalvfs', 'Virtual functions that a device can have.'), missing: 0 },
   { file: 'sriov_vf_total_msix', family: gauge('sriov_vf_total_msix', 'Interrupt vectors for virtual functions.'), missing: 0 },
@@ -127,7 +132,12 @@ export const part: NodePart = {
         location,
         parent,
         identity: IDENTITY_FILES.map(([file]) => files.number(`${base}/${file}`)),
-        numbers: NUMBERS.map(({ file, family, missing, isSwitch = false }) => ({ file: files.number(`${base}/${file}`), missing, isSwitch, series: new KeptSeries(family, location) })),
+        numbers: NUMBERS.map(({ file, family, missing, isSwitch = false }) => ({
+          file: files.number(`${base}/${file}`),
+          missing,
+          isSwitch,
+          series: new KeptSeries(family, location),
+        })),
         speeds: SPEEDS.map(([file, family]) => ({ file: files.text(`${base}/${file}`), series: new KeptSeries(family, location) })),
         numaNode: { file: files.number(`${base}/numa_node`), series: new KeptSeries(NUMA_NODE, location) },
         powerState: files.text(`${base}/power_state`),
@@ -154,7 +164,10 @@ export const part: NodePart = {
         ['subsystem_device_name', ids.subsystems.get(`${vendor}:${device}:${subsystemVendor}:${subsystemDevice}`) ?? subsystemDevice],
         ['class_name', className(ids, type)],
       ]);
-      return new KeptSeries(of, of.labels.map((label) => labels.get(label) ?? ''));
+      return new KeptSeries(
+        of,
+        of.labels.map((label) => labels.get(label) ?? ''),
+      );
     };
 
     const show = (sheet: Sheet, device: Device, hasChanged: boolean): void => {

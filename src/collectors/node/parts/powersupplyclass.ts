@@ -77,7 +77,10 @@ const QUANTITIES: readonly Quantity[] = [
 ];
 
 const TEXTS = ['capacity_level', 'charge_type', 'health', 'manufacturer', 'model_name', 'scope', 'serial_number', 'status', 'technology', 'type', 'usb_type'];
-const INFO = family('node_power_supply_info', 'gauge', 'What the driver says of a supply, as labels; those it does not tell are left out.', ['power_supply', ...TEXTS]);
+const INFO = family('node_power_supply_info', 'gauge', 'What the driver says of a supply, as labels; those it does not tell are left out.', [
+  'power_supply',
+  ...TEXTS,
+]);
 
 const EINVAL = 22;
 const ENODEV = 19;
@@ -108,8 +111,14 @@ export const part: NodePart = {
 
     const follow = (name: string): Supply => ({
       name,
-      numbers: QUANTITIES.map(({ file, family, over }) => ({ file: files.number(`${folder.path}/${name}/${file}`), over, series: new KeptSeries(family, [name]) })),
-      texts: ['power_supply', ...TEXTS].sort().flatMap((label) => (label === 'power_supply' ? [] : [{ label, file: files.text(`${folder.path}/${name}/${label}`) }])),
+      numbers: QUANTITIES.map(({ file, family, over }) => ({
+        file: files.number(`${folder.path}/${name}/${file}`),
+        over,
+        series: new KeptSeries(family, [name]),
+      })),
+      texts: ['power_supply', ...TEXTS]
+        .sort()
+        .flatMap((label) => (label === 'power_supply' ? [] : [{ label, file: files.text(`${folder.path}/${name}/${label}`) }])),
     });
 
     return {
@@ -126,7 +135,12 @@ export const part: NodePart = {
           }
           const told = texts.filter(({ file }) => file.text !== '').map(({ label, file }): [string, string] => [label, file.text]);
           const labels = [...told, ['power_supply', name] as [string, string]].sort(([a], [b]) => (a < b ? -1 : 1));
-          sheet.sample(INFO, labels.map(([, value]) => value), 1, labels.map(([label]) => label));
+          sheet.sample(
+            INFO,
+            labels.map(([, value]) => value),
+            1,
+            labels.map(([label]) => label),
+          );
           for (const { file } of texts) if (file.errno !== 0 && !isUntold(file)) problem ??= file.problem();
         }
         // The peer shows nothing at all after such an error; ours is counted and takes only its own series along.

@@ -9,7 +9,12 @@ import { errnoOf, isMissing, parseProblem, readProblem } from '../file-error.ts'
 import type { NodePart } from '../part.ts';
 
 const PIDS = family('node_processes_pids', 'gauge', 'Processes, their threads not counted.');
-const STATE = family('node_processes_state', 'gauge', 'Processes by state: R runs, S sleeps, D waits, Z has ended, ... States without a process are left out.', ['state']);
+const STATE = family(
+  'node_processes_state',
+  'gauge',
+  'Processes by state: R runs, S sleeps, D waits, Z has ended, ... States without a process are left out.',
+  ['state'],
+);
 const THREADS = family('node_processes_threads', 'gauge', 'Threads of all processes.');
 const THREAD_STATE = family('node_processes_threads_state', 'gauge', 'Threads by state; states without a thread are left out.', ['thread_state']);
 const MOST_THREADS = family('node_processes_max_threads', 'gauge', 'Threads that the kernel allows.');

@@ -4,7 +4,12 @@ import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
 
-const BY_ZONE = family('node_rapl_joules_total', 'counter', 'Energy used by a zone of the processor or of memory, in joules; starts again at 0 when its counter is full.', ['index', 'path', 'rapl_zone']);
+const BY_ZONE = family(
+  'node_rapl_joules_total',
+  'counter',
+  'Energy used by a zone of the processor or of memory, in joules; starts again at 0 when its counter is full.',
+  ['index', 'path', 'rapl_zone'],
+);
 const MICROJOULES = 1e6;
 const EPERM = 1;
 const EACCES = 13;
@@ -53,7 +58,9 @@ export const part: NodePart = {
         .filter((zone) => zone.name.errno === 0)
         .map((zone) => {
           const [text, index] = indexedName(zone.name.text, used);
-          const series = hasZoneLabel ? new KeptSeries(BY_ZONE, [String(index), zone.folder, text]) : new KeptSeries(familyOf(text), [String(index), zone.folder]);
+          const series = hasZoneLabel
+            ? new KeptSeries(BY_ZONE, [String(index), zone.folder, text])
+            : new KeptSeries(familyOf(text), [String(index), zone.folder]);
           return { zone, series };
         });
     };

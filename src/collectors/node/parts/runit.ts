@@ -31,7 +31,11 @@ export interface RunitStatus {
 export function parseStatus(bytes: Buffer): RunitStatus {
   const status = Buffer.alloc(STATUS_BYTES);
   bytes.copy(status);
-  return { changedSeconds: Number(BigInt.asIntN(64, status.readBigUInt64BE(0) - TAI_OF_1970)), isWanted: status.toString('latin1', WANT, WANT + 1) === 'u', state: status[STATE_BYTE] ?? 0 };
+  return {
+    changedSeconds: Number(BigInt.asIntN(64, status.readBigUInt64BE(0) - TAI_OF_1970)),
+    isWanted: status.toString('latin1', WANT, WANT + 1) === 'u',
+    state: status[STATE_BYTE] ?? 0,
+  };
 }
 
 /** Undefined when it cannot be read: a service that was never started has none. */

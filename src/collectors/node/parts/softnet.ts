@@ -9,7 +9,12 @@ import { RunChain } from '../run-chain.ts';
 
 const PROCESSED = family('node_softnet_processed_total', 'counter', 'Packets taken from the backlog of a processor.', ['cpu']);
 const DROPPED = family('node_softnet_dropped_total', 'counter', 'Packets dropped because the backlog of a processor was full.', ['cpu']);
-const SQUEEZED = family('node_softnet_times_squeezed_total', 'counter', 'Times that the receive loop of a processor ran out of budget or time with packets left.', ['cpu']);
+const SQUEEZED = family(
+  'node_softnet_times_squeezed_total',
+  'counter',
+  'Times that the receive loop of a processor ran out of budget or time with packets left.',
+  ['cpu'],
+);
 const COLLISION = family('node_softnet_cpu_collision_total', 'counter', 'Times that a processor found the lock of a device taken while sending.', ['cpu']);
 const RPS = family('node_softnet_received_rps_total', 'counter', 'Times that another processor woke this one to receive packets.', ['cpu']);
 const FLOW_LIMIT = family('node_softnet_flow_limit_count_total', 'counter', 'Packets of a flow dropped because it took too much of a backlog.', ['cpu']);
@@ -63,7 +68,8 @@ class Softnet {
     this.#chain.break();
     const taken = new Set<string>();
     for (const [line, words] of this.source.rows().entries()) {
-      if (words.length < FEWEST_COLUMNS || words.some(({ at }) => at < 0)) throw parseProblem(this.source.path, line + 1, `at least ${FEWEST_COLUMNS} hexadecimal numbers`);
+      if (words.length < FEWEST_COLUMNS || words.some(({ at }) => at < 0))
+        throw parseProblem(this.source.path, line + 1, `at least ${FEWEST_COLUMNS} hexadecimal numbers`);
       const own = words[CPU_COLUMN];
       const cpu = own === undefined ? String(line) : String(this.source.numbers[own.at] ?? line);
       if (own !== undefined) this.#cpus.push({ at: own.at, cpu: Number(cpu) });

@@ -46,7 +46,11 @@ export const part: NodePart = {
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
     let tapes: readonly Tape[] = [];
     const follow = (device: string): Tape => ({
-      statistics: STATISTICS.map(({ file, family, times }) => ({ file: files.number(`${folder.path}/${device}/stats/${file}`), times, series: new KeptSeries(family, [device]) })),
+      statistics: STATISTICS.map(({ file, family, times }) => ({
+        file: files.number(`${folder.path}/${device}/stats/${file}`),
+        times,
+        series: new KeptSeries(family, [device]),
+      })),
     });
     return {
       collect(sheet) {

@@ -4,7 +4,9 @@ import { family } from '../../../model/family.ts';
 import { dumpRequest, payloads, u32, u32Bytes } from '../netlink.ts';
 import type { NodePart } from '../part.ts';
 
-const STATES_FAMILY = family('node_tcp_connection_states', 'gauge', 'TCP sockets by state; rx_queued_bytes and tx_queued_bytes are bytes that wait in them.', ['state']);
+const STATES_FAMILY = family('node_tcp_connection_states', 'gauge', 'TCP sockets by state; rx_queued_bytes and tx_queued_bytes are bytes that wait in them.', [
+  'state',
+]);
 
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;

@@ -74,7 +74,8 @@ function* samplesOf(family: Family, metric: ReadMetric, names: readonly string[]
   }
   const isHistogram = family.type === 'histogram';
   const count = isHistogram && metric.isFractional ? 0 : metric.count;
-  for (const [at, value] of metric.parts) yield sample(isHistogram ? '_bucket' : '', isHistogram && metric.isFractional ? 0 : value, [isHistogram ? 'le' : 'quantile', at]);
+  for (const [at, value] of metric.parts)
+    yield sample(isHistogram ? '_bucket' : '', isHistogram && metric.isFractional ? 0 : value, [isHistogram ? 'le' : 'quantile', at]);
   if (isHistogram && !metric.parts.has(Number.POSITIVE_INFINITY)) yield sample('_bucket', count, ['le', Number.POSITIVE_INFINITY]);
   yield sample('_sum', metric.sum);
   yield sample('_count', count);
@@ -139,7 +140,9 @@ class Textfiles {
     let hasErrors = false;
     for (const folder of this.#patterns.flatMap((pattern) => globbed(pattern))) {
       try {
-        const names = readdirSync(folder).filter((name) => name.endsWith('.prom')).sort(compareBytes);
+        const names = readdirSync(folder)
+          .filter((name) => name.endsWith('.prom'))
+          .sort(compareBytes);
         paths.push(...names.map((name) => posix.join(folder, name)));
       } catch (error) {
         hasErrors = true;

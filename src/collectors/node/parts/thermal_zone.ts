@@ -44,7 +44,8 @@ export const part: NodePart = {
     let zones: readonly Zone[] = [];
     let coolers: readonly Cooler[] = [];
 
-    const numbered = (prefix: string): string[] => folder.names.flatMap((name) => (new RegExp(`^${prefix}[0-9]`).test(name) ? [name.slice(prefix.length)] : []));
+    const numbered = (prefix: string): string[] =>
+      folder.names.flatMap((name) => (new RegExp(`^${prefix}[0-9]`).test(name) ? [name.slice(prefix.length)] : []));
     const rebuild = (): void =>
       files.rebuild(() => {
         zones = numbered('thermal_zone').map((zone) => {
@@ -53,7 +54,13 @@ export const part: NodePart = {
         });
         coolers = numbered('cooling_device').map((name) => {
           const base = `${folder.path}/cooling_device${name}`;
-          return { name, type: files.text(`${base}/type`), most: files.number(`${base}/max_state`), current: files.number(`${base}/cur_state`), series: undefined };
+          return {
+            name,
+            type: files.text(`${base}/type`),
+            most: files.number(`${base}/max_state`),
+            current: files.number(`${base}/cur_state`),
+            series: undefined,
+          };
         });
       });
     /** Labels come from the type files. */

@@ -78,7 +78,11 @@ function datasetLayout(pool: string): Layout {
       const [name, type, value] = words;
       if (row <= header || value === undefined) continue;
       const key = name?.text ?? '';
-      if (key === 'dataset_name') dataset = words.slice(2).map(({ text }) => text).join(' ');
+      if (key === 'dataset_name')
+        dataset = words
+          .slice(2)
+          .map(({ text }) => text)
+          .join(' ');
       else if (type?.text === UNSIGNED) {
         const help = `The row ${key} of a data set's kstat.`;
         series.number(row, value, family(`node_zfs_zpool_dataset_${rowName(key)}`, 'untyped', help, ['zpool', 'dataset']), [dataset, pool]);
@@ -90,7 +94,10 @@ function datasetLayout(pool: string): Layout {
 /** `ONLINE` */
 function stateLayout(pool: string): Layout {
   return (rows, series) => {
-    const state = rows[0]?.map(({ text }) => text).join(' ').toLowerCase();
+    const state = rows[0]
+      ?.map(({ text }) => text)
+      .join(' ')
+      .toLowerCase();
     // Labels in wire order: state, zpool.
     for (const known of STATES) series.constant(STATE, [known, pool], state === known ? 1 : 0);
   };
@@ -146,7 +153,12 @@ export const part: NodePart = {
       collect(sheet) {
         if (base.scan() === 'absent') return scope.missing(base);
         for (const source of groups) source.collect(sheet);
-        files = new Map(poolFiles(base.path, base.names.filter((name) => !GROUPS.has(name))).map((file) => [file.path, file]));
+        files = new Map(
+          poolFiles(
+            base.path,
+            base.names.filter((name) => !GROUPS.has(name)),
+          ).map((file) => [file.path, file]),
+        );
         pools.follow([...files.keys()]);
         pools.collect(sheet);
         return OK;
