@@ -30,7 +30,7 @@ function doubleQuoted(text: string, from: number): [value: string, end: number] 
 }
 
 /** Unquoted, 'single' and "double" quoted pieces side by side; # outside of quotes begins a comment. */
-function valueOf(text: string): string {
+function readValue(text: string): string {
   let value = '';
   /** Length up to which blanks count: those in front of a comment do not. */
   let significant = 0;
@@ -71,7 +71,7 @@ export function parseOsRelease(path: string, text: string): ReadonlyMap<string, 
     const value = trimmed.slice(equals + 1).trim();
     if (/[\u0000-\u001f]/.test(value)) throw parseProblem(path, line + 1, 'a value without control characters');
     try {
-      values.set(key, valueOf(value).replace(/\uFFFD+/g, '\uFFFD'));
+      values.set(key, readValue(value).replace(/\uFFFD+/g, '\uFFFD'));
     } catch (error) {
       if (!(error instanceof ValueProblem)) throw error;
       throw parseProblem(path, line + 1, error.message);
