@@ -103,8 +103,8 @@ export interface RunFigures {
 
 /** One buffer of a variant as the builder copies it. */
 export interface PageView {
-  readonly page: Uint8Array;
-  readonly index: Uint32Array;
+  page: Uint8Array;
+  index: Uint32Array;
   families: number;
   /** Changes when the list of families may have. -1 for the fallback. */
   shape: number;
@@ -134,22 +134,28 @@ export class Channel {
   }
 
   #page(variant: number, buffer: 0 | 1): Uint8Array {
-    return new Uint8Array(this.memory.pages[variant]?.[buffer] as SharedArrayBuffer);
+    return whole(Uint8Array, this.memory.pages[variant]?.[buffer] as SharedArrayBuffer);
   }
 
   #index(variant: number, buffer: 0 | 1): Uint32Array {
-    return new Uint32Array(this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer);
+    return whole(Uint32Array, this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer);
   }
 
   #target(variant: number, buffer: 0 | 1): SheetTarget {
-    // The views track the length of their growing buffer, so growing replaces nothing.
-    return {
+    const pages = this.memory.pages[variant]?.[buffer] as SharedArrayBuffer;
+    const indexes = this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer;
+    const target: SheetTarget = {
       page: this.#page(variant, buffer),
       index: this.#index(variant, buffer),
-      grow: (bytes, words) =>
-        growTo(this.memory.pages[variant]?.[buffer] as SharedArrayBuffer, bytes) &&
-        growTo(this.memory.indexes[variant]?.[buffer] as SharedArrayBuffer, words * 4),
+      grow: (bytes, words) => {
+        if (bytes <= target.page.length && words <= target.index.length) return true;
+        if (!growTo(pages, bytes) || !growTo(indexes, words * 4)) return false;
+        target.page = this.#page(variant, buffer);
+        target.index = this.#index(variant, buffer);
+        return true;
+      },
     };
+    return target;
   }
 
   // --- the lane ---
@@ -312,6 +318,9 @@ export class Channel {
     if (maxAge > 0 && nowMs - started > maxAge) return views[2];
     const view = views[buffer];
     view.families = words[FAMILIES + variant * 2 + buffer] as number;
+    // The lane may have grown the buffers since they were looked at last.
+    if (view.index.length < view.families * INDEX_WORDS) view.index = this.#index(variant, buffer);
+    if (view.page.length < (words[BYTES + variant * 2 + buffer] as number)) view.page = this.#page(variant, buffer);
     view.shape = words[SHAPES + buffer] as number;
     view.startedMs = started;
     return view;
@@ -337,6 +346,11 @@ export function fixedPage(sheet: Sheet, variant: Variant): FixedPage {
   };
   const { bytes, families } = sheet.encode(variant, target);
   return { page: target.page.slice(0, bytes), index: target.index.slice(0, families * INDEX_WORDS), bytes, families };
+}
+
+/** All of a buffer as it is now. Arrays that follow a growing buffer are slower to index, many times over in cold code. */
+function whole<T>(type: new (buffer: SharedArrayBuffer, offset: number, length: number) => T, buffer: SharedArrayBuffer): T {
+  return new type(buffer, 0, buffer.byteLength / (type as unknown as { readonly BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT);
 }
 
 function growTo(buffer: SharedArrayBuffer, bytes: number): boolean {

@@ -53,17 +53,19 @@ const ZERO_TIME = new TextEncoder().encode(TIME_TEXT);
 
 /** A page buffer as the builder fills it. */
 class PageBuffer {
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
   readonly #memory: SharedArrayBuffer;
   constructor(memory: SharedArrayBuffer) {
     this.#memory = memory;
-    this.bytes = new Uint8Array(memory);
+    this.bytes = new Uint8Array(memory, 0, memory.byteLength);
   }
 
   reserve(bytes: number): boolean {
-    if (bytes <= this.#memory.byteLength) return true;
+    if (bytes <= this.bytes.length) return true;
     if (bytes > this.#memory.maxByteLength) return false;
     this.#memory.grow(Math.min(this.#memory.maxByteLength, Math.ceil((bytes * 1.25) / 4096) * 4096));
+    // Made anew rather than following the buffer: such arrays are slower to index.
+    this.bytes = new Uint8Array(this.#memory, 0, this.#memory.byteLength);
     return true;
   }
 }
