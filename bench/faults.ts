@@ -75,26 +75,17 @@ async function rounds(daemon: Listener, watch: Watch, probe: Probe, postgres: Po
   const outage: ProbeTime[] = [];
   let second: Held | undefined;
   let last: Held | undefined;
+  const freezeThem = (): void => {
+    for (const { server } of [postgres, redis]) server?.freeze();
+  };
+  const thawThem = (): void => {
+    for (const { server } of [postgres, redis]) server?.thaw();
+  };
+  const kill = (): void => killAll([postgres, redis]);
+  const restart = (): Promise<unknown> => Promise.all([postgres.restart(), redis.restart()]);
   for (let round = 1; round <= flags.rounds; round++) {
-    const servers = [postgres.server, redis.server];
-    frozen.push(
-      await fail(
-        watch,
-        probe,
-        outage,
-        () => servers.forEach((server) => server?.freeze()),
-        () => servers.forEach((server) => server?.thaw()),
-      ),
-    );
-    killed.push(
-      await fail(
-        watch,
-        probe,
-        outage,
-        () => killAll([postgres, redis]),
-        () => Promise.all([postgres.restart(), redis.restart()]),
-      ),
-    );
+    frozen.push(await fail(watch, probe, outage, freezeThem, thawThem));
+    killed.push(await fail(watch, probe, outage, kill, restart));
     await sleepUntil(performance.now() + 2 * INTERVAL_MS);
     healthy.push(...(await probe.take()));
     last = await held(daemon, postgres, redis);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { spawnDaemon, startDaemon } from './daemon.ts';
 import { readFlags } from './flags.ts';
-import { sumOf } from './page.ts';
+import type { Page } from './page.ts';
 import { atMost, type Cell, type Findings, runBench } from './result.ts';
 import { everyPeriod, fetchPage, fetchRaw, keptConnection, sleepUntil } from './scrape.ts';
 import { median } from './statistics.ts';
@@ -57,13 +57,12 @@ await runBench('memory', 'Memory, and time to be ready', flags, async (): Promis
   };
 });
 
-function runs(page: Parameters<typeof sumOf>[0], labels: string): number {
-  let sum = 0;
-  for (const result of ['ok', 'absent', 'failed']) {
-    const [collector = '', role = ''] = labels.split(',');
-    sum += page.samples.get(`exporterd_collector_runs_total{${collector},result="${result}",${role},target="local"}`) ?? 0;
-  }
-  return sum;
+function runs(page: Page, labels: string): number {
+  const [collector, role] = labels.split(',');
+  return ['ok', 'absent', 'failed'].reduce(
+    (sum, result) => sum + (page.samples.get(`exporterd_collector_runs_total{${collector},result="${result}",${role},target="local"}`) ?? 0),
+    0,
+  );
 }
 
 async function startToReady(): Promise<number> {

@@ -38,13 +38,6 @@ function parseValue(text: string): number | undefined {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
 }
 
-/** The value of a series; throws when the page does not have it. */
-export function valueOf(page: Page, series: string, from: string): number {
-  const value = page.samples.get(series);
-  if (value === undefined) throw new Error(`${from}: ${series} is not on the page`);
-  return value;
-}
-
 /** Sum of all series of a family whose labels hold `part`. */
 export function sumOf(page: Page, family: string, part = ''): number {
   let sum = 0;

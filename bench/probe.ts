@@ -41,7 +41,10 @@ function ask(socket: Socket): Promise<number> {
         const end = all.indexOf(HEAD_END);
         if (end < 0) return;
         const head = all.toString('latin1', 0, end);
-        if (!head.startsWith('HTTP/1.1 200')) return finish(() => reject(new Error(`${url}: ${head.split('\r\n', 1)[0]}`)));
+        if (!head.startsWith('HTTP/1.1 200')) {
+          finish(() => reject(new Error(`${url}: ${head.split('\r\n', 1)[0]}`)));
+          return;
+        }
         wanted = end + HEAD_END.length + Number(/^content-length: (\d+)/im.exec(head)?.[1]);
       }
       if (got >= wanted) finish(() => resolve(performance.now() - started));
