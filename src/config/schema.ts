@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type CollectorDefinition, ROLES, type Role, type Roots } from '../collect/contract.ts';
 import { type Address, parseAddress } from './address.ts';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../model/duration.ts';
 import { type Field, fieldsOf } from './fields.ts';
 
 const DURATION_FORM = 'expected a duration such as 15s, 1m30s or 500ms';

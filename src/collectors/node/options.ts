@@ -6,7 +6,7 @@
  * variables of the daemon and the node_exporter persona are derived from. Nothing else lists options: to add one, add a row.
  */
 import { z } from 'zod';
-import { parseDuration } from '../../config/duration.ts';
+import { parseDuration } from '../../model/duration.ts';
 import { Filter, regexpProblem } from './filter.ts';
 
 /** What a worker is given: by part, by key. Durations are seconds. An option that was not given and is not defaulted by the schema is not there. */
