@@ -27,12 +27,21 @@ function write(bytes: Buffer, at: number, length: 2 | 4, value: number): void {
   else bytes.writeUIntBE(value, at, length);
 }
 
+/** A request for one thing. */
+export function request(type: number, payload: Buffer): Buffer {
+  return withHeader(type, NLM_F_REQUEST, payload);
+}
+
 /** A request for everything of a kind. */
 export function dumpRequest(type: number, payload: Buffer): Buffer {
+  return withHeader(type, NLM_F_REQUEST | NLM_F_DUMP, payload);
+}
+
+function withHeader(type: number, flags: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   write(header, 0, 4, HEADER_BYTES + payload.length);
   write(header, 4, 2, type);
-  write(header, 6, 2, NLM_F_REQUEST | NLM_F_DUMP);
+  write(header, 6, 2, flags);
   write(header, 8, 4, 1);
   return Buffer.concat([header, payload]);
 }
@@ -41,6 +50,13 @@ export function u32Bytes(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   write(bytes, 0, 4, value);
   return bytes;
+}
+
+export function attribute(type: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(ATTRIBUTE_HEADER_BYTES);
+  write(header, 0, 2, ATTRIBUTE_HEADER_BYTES + payload.length);
+  write(header, 2, 2, type);
+  return Buffer.concat([header, payload, Buffer.alloc(-payload.length & 3)]);
 }
 
 function malformed(): CollectError {

@@ -14,7 +14,7 @@ import { DeviceFiles } from './device-files.ts';
 import { ExpositionError, floatOf, parseExposition } from './exposition.ts';
 import { globbed } from './glob.ts';
 import { decimalOf, integerOf } from './go-integer.ts';
-import { attributesOf, dumpRequest, payloads, textOf, u16 } from './netlink.ts';
+import { attribute, attributesOf, dumpRequest, payloads, textOf, u16 } from './netlink.ts';
 import { parseOsRelease } from './os-release.ts';
 import { className, NO_PCI_IDS, parsePciIds, readPciIds } from './pci-ids.ts';
 import { indexedName } from './parts/rapl.ts';
@@ -414,11 +414,6 @@ function message(type: number, payload: Buffer): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
 }
 
-function attribute(type: number, payload: Buffer): Buffer {
-  const header = Buffer.from(new Uint16Array([4 + payload.length, type]).buffer);
-  return Buffer.concat([header, payload, Buffer.alloc(-payload.length & 3)]);
-}
-
 function words(...numbers: readonly number[]): Buffer {
   return Buffer.from(new Uint32Array(numbers).buffer);
 }
@@ -521,6 +516,72 @@ test('tcpstat: states of both families of addresses', (context) => {
   tree.write('proc/net/tcp6', '');
   assert.match(run(), /state="established"\} 4\n/);
   assert.equal(partOn(context, 'tcpstat', {}, { readers: answering({}) }).run(), '');
+});
+
+test('wifi: a client with one station', (context) => {
+  const id = 30;
+  const generic = (type: number, ...attributes: readonly Buffer[]): Buffer => message(type, Buffer.concat([Buffer.alloc(4), ...attributes]));
+  const mac = Buffer.from([2, 0, 0, 0, 0, 0xab]);
+  const station = Buffer.concat([
+    attribute(1, words(300)),
+    attribute(2, words(7)),
+    attribute(3, words(8)),
+    attribute(24, words(0, 1)),
+    attribute(7, Buffer.from([0xc4])),
+    attribute(14, attribute(1, Buffer.from(new Uint16Array([650]).buffer))),
+    attribute(8, Buffer.concat([attribute(1, Buffer.from([1, 0])), attribute(5, words(1300))])),
+    attribute(16, words(60)),
+    attribute(18, words(2)),
+  ]);
+  const answers = new Map([
+    [
+      5,
+      Buffer.concat([
+        generic(id, attribute(3, words(4)), attribute(4, Buffer.from('wlan0\0')), attribute(38, words(2412))),
+        generic(id, attribute(3, words(5))),
+      ]),
+    ],
+    [17, generic(id, attribute(6, mac), attribute(21, station))],
+    [
+      32,
+      generic(
+        id,
+        attribute(47, Buffer.concat([attribute(1, mac), attribute(6, Buffer.from([1, 1, 9, 0, 4, 0x48, 0x6f, 0x6d, 0x65])), attribute(9, words(1))])),
+      ),
+    ],
+  ]);
+  const readers = Object.assign(Object.create(referenceReaders()) as Readers, {
+    netlink: (_protocol: number, request: Uint8Array): Buffer =>
+      u16(Buffer.from(request), 4) === 16
+        ? generic(16, attribute(1, Buffer.from(new Uint16Array([id]).buffer)))
+        : (answers.get(request[16] ?? 0) ?? Buffer.alloc(0)),
+  });
+  const page = partOn(context, 'wifi', {}, { readers }).run();
+  assert.match(page, /node_wifi_interface_frequency_hertz\{device="wlan0"\} 2\.412e\+09\n/);
+  assert.match(page, /node_wifi_station_info\{bssid="02:00:00:00:00:ab",device="wlan0",mode="client",ssid="Home"\} 1\n/);
+  const values = Object.fromEntries(
+    [...page.matchAll(/^node_wifi_station_(\w+)\{device="wlan0",mac_address="02:00:00:00:00:ab"\} (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]),
+  );
+  assert.deepEqual(values, {
+    beacon_loss_total: 2,
+    connected_seconds_total: 60,
+    inactive_seconds: 0.3,
+    receive_bits_per_second: 65e6,
+    receive_bytes_total: 7,
+    received_packets_total: 0,
+    signal_dbm: -60,
+    transmit_bits_per_second: 130e6,
+    transmit_bytes_total: 2 ** 32,
+    transmit_failed_total: 0,
+    transmit_retries_total: 0,
+    transmitted_packets_total: 0,
+  });
+  const without = Object.assign(Object.create(referenceReaders()) as Readers, {
+    netlink: (): Buffer => {
+      throw new ReaderError('ENOENT', 'netlink 16');
+    },
+  });
+  assert.equal(partOn(context, 'wifi', {}, { readers: without }).pages.run('wifi').outcome?.kind, 'absent');
 });
 
 test('netlink messages that are cut', () => {
