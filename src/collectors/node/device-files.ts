@@ -132,7 +132,9 @@ export class DeviceFiles {
     if (status < 0) return this.#fail(member, -status);
     const wasFailed = file.errno !== 0;
     file.errno = 0;
-    if (status === 1 || wasFailed) this.#read(member);
+    // 010 is octal for the peer: what the scanner takes for a number and we do not must be looked at each time.
+    const isOdd = !member.isText && !member.isPlain && set.counts[number] === 1;
+    if (status === 1 || wasFailed || isOdd) this.#read(member);
     if (member.isPlain && !member.isText) {
       const value = set.counts[number] === 1 ? (set.numbers[set.start[number] ?? 0] ?? Number.NaN) : Number.NaN;
       file.value = Number.isInteger(value) ? value : Number.NaN;

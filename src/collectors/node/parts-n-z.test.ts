@@ -189,6 +189,12 @@ test('device files: bases, texts, absence, replacement', (context) => {
     tree.write('n', 'x\n');
     assert.equal(files.scan(), true);
     assert.ok(Number.isNaN(n?.value));
+    tree.write('n', '010\n');
+    files.scan();
+    assert.equal(n?.value, 8);
+    tree.write('n', '011\n');
+    files.scan();
+    assert.equal(n?.value, 9);
     tree.write('n', '12\n');
     tree.write('h', '0x10\n');
     files.scan();
