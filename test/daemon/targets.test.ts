@@ -11,6 +11,11 @@ import { labelNames, readFamilies, seriesOf } from './exposition.ts';
 const state = await startPostgres();
 const skip = skipUnless(state) || ('backend' in state && state.backend.server === undefined ? 'the server of TEST_POSTGRES_URI is not ours to freeze' : false);
 
+// Not with the suite: its `after` is not called when its `before` has failed.
+after(async () => {
+  if ('backend' in state) await state.backend.stop();
+});
+
 const INTERVAL_MS = 1000;
 const DEADLINE_MS = 500;
 /** What a test machine with busy cores may add. */
@@ -49,7 +54,6 @@ postgres:
   });
   after(async () => {
     await daemon?.stop();
-    await server?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
