@@ -21,7 +21,7 @@ export function baseGroup(layout: Layout, procfs: string, wallMs: () => number):
     },
     derive(row, cgroup) {
       let made = madeAt.get(cgroup);
-      if (made === undefined) madeAt.set(cgroup, (made = creationSeconds(layout, cgroup.id, boot, now)));
+      if (made === undefined) madeAt.set(cgroup, (made = Math.floor(creationSeconds(layout, cgroup.id, boot, now))));
       row[created] = made;
       row[started] = made;
       row[seen] = now;
@@ -41,7 +41,7 @@ function bootSeconds(procfs: string, wallMs: number): number {
 }
 
 /**
- * When a cgroup was made, whole unix seconds: the earliest modification time of its directories and of a file in them that
+ * When a cgroup was made, unix seconds: the earliest modification time of its directories and of a file in them that
  * nobody writes (v1 cgroup.clone_children, v2 cgroup.events), not before boot. Where nothing can be seen, the time of
  * the first look stands in (the peer prints its zero time, -62135596800).
  */
@@ -58,5 +58,10 @@ function creationSeconds(layout: Layout, id: string, boot: number, now: number):
       }
     }
   }
-  return Number.isFinite(earliest) ? Math.max(boot, Math.floor(earliest / 1000)) : now;
+  return Number.isFinite(earliest) ? Math.max(boot, earliest / 1000) : now;
+}
+
+/** When a cgroup was made, unix seconds with their fraction. */
+export function creationTime(layout: Layout, id: string, procfs: string, wallMs: number): number {
+  return creationSeconds(layout, id, bootSeconds(procfs, wallMs), wallMs / 1000);
 }

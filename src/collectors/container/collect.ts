@@ -12,9 +12,13 @@ import { type Layout, detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
+import { resourceGroup } from './resource.ts';
+import { RuntimeNames } from './runtime-names.ts';
+import { commaList, EVERYTHING, selectionOf } from './selection.ts';
 import { FileSystems } from './file-systems.ts';
 import { networkGroup } from './network.ts';
-import { type ContainerOptions, containerOptions } from './options.ts';
+import { containerLabels } from './labels.ts';
+import type { ContainerOptions } from './options.ts';
 import { processGroup } from './process.ts';
 import { specGroup } from './spec.ts';
 import { cpuLoadGroup, oomGroup, pressureGroup } from './still.ts';
@@ -24,21 +28,29 @@ export { report } from './report.ts';
 
 /** Opens the session: finds the layout, opens no cgroup file yet. */
 export function open(scope: Scope): HostSession {
-  const options = containerOptions.parse(scope.options);
+  // Validated on the main thread: the schema and its library stay out of this one.
+  const options = scope.options as ContainerOptions;
   const { roots, readers, monotonicMs, warn } = scope;
   const layout = detectLayout(roots);
-  const names = new LogNames(roots.rootfs, monotonicMs);
-  const tree = new Tree(layout, roots.procfs, monotonicMs, (refreshed) => names.update(refreshed));
-  const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn };
-  const machine = new MachineInfo({ roots, machineIdFiles: list(options.machine_id_file), bootIdFiles: list(options.boot_id_file) }, monotonicMs);
+  const runtimes = scope.board === undefined ? undefined : new RuntimeNames(scope.board);
+  const logs = new LogNames(roots.rootfs, monotonicMs);
+  const name = (refreshed: Tree): void => {
+    runtimes?.update(refreshed);
+    logs.update(refreshed);
+  };
+  const tree = new Tree(layout, roots.procfs, monotonicMs, name, containerLabels(commaList(options.container_labels)));
+  const selection = selectionOf(options);
+  const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
+  const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
   const specs = groupSpecs(scope, options, layout, machine);
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
-    if (part === 'disk') groups.set(part, new FileSystems(tree, readers.mounts(), roots, options.pod_mounts));
+    if (part === 'disk') groups.set(part, new FileSystems(tree, selection, readers.mounts(), roots, options.pod_mounts));
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));
     const spec = specs[part];
-    if (spec !== undefined) groups.set(part, new Group(shared, spec()));
+    // The kubelet's resource page is not a matter of what the others show.
+    if (spec !== undefined) groups.set(part, new Group(part === 'resource' ? { ...shared, selection: EVERYTHING } : shared, spec()));
   }
   return {
     collect(part: string, sheet: Sheet): Outcome {
@@ -57,6 +69,10 @@ export function open(scope: Scope): HostSession {
 function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, machine: MachineInfo): Record<string, () => GroupSpec> {
   const { roots, readers, wallMs } = scope;
   const unified = layout.kind === 'unified';
+  const swapUsed = (): number => {
+    const { swapTotal, swapFree } = memoryInfo(roots.procfs);
+    return swapTotal - swapFree;
+  };
   return {
     base: () => baseGroup(layout, roots.procfs, wallMs),
     cpu: () => cpuGroup(unified, options.percpu && !unified ? percpuCount(layout, readers) : 0),
@@ -64,14 +80,11 @@ function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, mac
     cpuset: () => cpusetGroup(unified),
     hugetlb: () => hugetlbGroup(layout, roots.sysfs),
     memory_numa: numaGroup,
-    memory: () =>
-      memoryGroup(unified, () => {
-        const { swapTotal, swapFree } = memoryInfo(roots.procfs);
-        return swapTotal - swapFree;
-      }),
+    memory: () => memoryGroup(unified, swapUsed),
     oom_event: () => oomGroup(unified),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(unified),
+    resource: () => resourceGroup(layout, roots.procfs, wallMs, swapUsed),
     spec: () => specGroup(unified, () => machine.read()),
   };
 }
@@ -83,11 +96,4 @@ function ownLimits(): string {
   } catch {
     return ''; // Then the customary 1024 is assumed.
   }
-}
-
-function list(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }

@@ -1,4 +1,5 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
+import { PLAIN } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import {
   BASE,
@@ -15,13 +16,22 @@ import {
   OOM,
   PRESSURE,
   PROCESS,
+  RESOURCES,
   SPEC,
 } from './families.ts';
+import { KUBELET, RESOURCE } from './labels.ts';
 import { containerOptions } from './options.ts';
 import { report } from './report.ts';
+import { hasRuntime } from './runtime-sockets.ts';
 
-function part(name: string, families: Readonly<Record<string, Family>>, enabledByDefault = true): Part {
-  return { name, enabledByDefault, families: Object.values(families) };
+/** Printed on the standalone page, and on the kubelet's where it has the group. */
+function part(name: string, families: Readonly<Record<string, Family>>): Part {
+  return { name, enabledByDefault: true, families: Object.values(families), variants: [PLAIN.name, KUBELET] };
+}
+
+/** What is off by default the kubelet never prints. */
+function rare(name: string, families: Readonly<Record<string, Family>>): Part {
+  return { name, enabledByDefault: false, families: Object.values(families) };
 }
 
 /** The parts are the peer's metric groups; `base`, `spec` and `machine` stand for the families it ties to none. */
@@ -34,17 +44,27 @@ export default defineCollector({
     part('base', BASE),
     part('cpu', CPU),
     part('cpuLoad', CPU_LOAD),
-    part('cpuset', CPUSET, false),
+    rare('cpuset', CPUSET),
     part('disk', DISK),
     part('diskIO', DISK_IO),
-    part('hugetlb', HUGETLB, false),
+    rare('hugetlb', HUGETLB),
     part('machine', MACHINE_FAMILIES),
     part('memory', MEMORY),
-    part('memory_numa', MEMORY_NUMA, false),
+    rare('memory_numa', MEMORY_NUMA),
     part('network', NETWORK),
     part('oom_event', OOM),
     part('pressure', PRESSURE),
     part('process', PROCESS),
+    { name: 'resource', enabledByDefault: true, families: Object.values(RESOURCES), variants: [RESOURCE] },
+    {
+      name: 'runtimes',
+      enabledByDefault: true,
+      families: [],
+      // Most rounds find that nobody asked, and do nothing.
+      intervalSeconds: 2,
+      elsewhere: { pool: 'network', worker: new URL('./collect-runtimes.js', import.meta.url) },
+      isOfUse: ({ rootfs }) => hasRuntime(rootfs),
+    },
     part('spec', SPEC),
   ],
   options: containerOptions,
@@ -52,6 +72,14 @@ export default defineCollector({
   targets() {
     return [{ name: 'local', settings: {}, address: 'this machine' }];
   },
+  pages({ kubelet_pages }) {
+    if (!kubelet_pages) return [];
+    return [
+      { path: 'cadvisor', variant: KUBELET, fixed: ['cadvisor_version_info'] },
+      { path: 'resource', variant: RESOURCE, fixed: [] },
+    ];
+  },
+  hasBoard: true,
   report,
   worker: new URL('./collect.js', import.meta.url),
 });

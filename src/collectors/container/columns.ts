@@ -9,11 +9,12 @@ export class Columns<Name extends string> {
   readonly list: Column[] = [];
   readonly #places = new Map<string, number>();
 
-  /** A column; `labels` besides the cgroup's own, alphabetical. */
-  add(name: Name, family: Family, labels: Readonly<Record<string, string>> = {}): this {
+  /** A column; `labels` besides the cgroup's own; `variant` where it is on one page only. */
+  add(name: Name, family: Family, labels: Readonly<Record<string, string>> = {}, variant?: string): this {
     const names = Object.keys(labels).sort();
     this.#places.set(name, this.list.length);
-    this.list.push({ family, names: names.length === 0 ? NONE : names, values: names.map((label) => labels[label] ?? '') });
+    const column = { family, names: names.length === 0 ? NONE : names, values: names.map((label) => labels[label] ?? '') };
+    this.list.push(variant === undefined ? column : { ...column, variant });
     return this;
   }
 

@@ -10,12 +10,16 @@ import { Bench, type TestTree, fixture, plant, samples } from './harness.ts';
 import { Sheet } from '../../collect/sheet.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { Group } from './group.ts';
+import { EVERYTHING } from './selection.ts';
 import { detectLayout } from './layout.ts';
 import { sharesOfWeight, specGroup } from './spec.ts';
 import { Tree } from './tree.ts';
 
 /** Every part whose numbers do not depend on when the tree was laid out. */
-const STEADY = definition.parts.map(({ name }) => name).filter((name) => name !== 'base' && name !== 'disk');
+const STEADY = definition.parts
+  .filter(({ elsewhere, variants = [''] }) => elsewhere === undefined && variants.includes(''))
+  .map(({ name }) => name)
+  .filter((name) => name !== 'base' && name !== 'disk');
 
 function withTree(name: string, body: (tree: TestTree) => void): void {
   const tree = plant(fixture(`${name}.tree`));
@@ -60,8 +64,8 @@ describe('container: pages of fixture trees', () => {
         tree.roots,
         definition.parts.map(({ name }) => name),
       );
-      for (const part of definition.parts) {
-        const page = bench.page(part.name);
+      for (const part of definition.parts.filter(({ elsewhere }) => elsewhere === undefined)) {
+        const page = bench.page(part.name, part.variants?.[0]);
         for (const [, name = '', type = ''] of page.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
           const family = part.families.find((candidate) => candidate.name === name);
           assert.ok(family, `${part.name} prints ${name}`);
@@ -142,17 +146,6 @@ describe('container: the tree moves', () => {
       const found = samples(bench.page('cpu'));
       assert.equal(found.get(`container_cpu_cfs_periods_total{id="${APP}"}`), 204);
       for (let i = 0; i < 10; i++) assert.equal(found.get(`container_cpu_user_seconds_total{id="/new${i}"}`), i / 100);
-      bench.session.close();
-    });
-  });
-
-  test('the kubelet variant prints its fixed label set, for the same series', () => {
-    withTree('v1', (tree) => {
-      const bench = new Bench(tree.roots, ['memory']);
-      const before = samples(bench.page('memory')).size;
-      const labels = (variant: string) => bench.sheet('memory').text({ name: variant, labels: [] });
-      assert.match(labels('kubelet'), /^container_memory_rss\{container="",id="\/alone",image="",name="",namespace="",pod=""\} 0$/m);
-      assert.equal(samples(labels('kubelet')).size, before);
       bench.session.close();
     });
   });
@@ -259,7 +252,13 @@ describe('container: descriptors', () => {
       const layout = detectLayout(tree.roots);
       let monotonicMs = 0;
       const readers = loadReaders();
-      const shared = { tree: new Tree(layout, tree.roots.procfs, () => monotonicMs), readers, budget: new DescriptorBudget(0), warn: () => assert.fail() };
+      const shared = {
+        tree: new Tree(layout, tree.roots.procfs, () => monotonicMs),
+        readers,
+        budget: new DescriptorBudget(0),
+        warn: () => assert.fail(),
+        selection: EVERYTHING,
+      };
       const group = new Group(
         shared,
         specGroup(false, () => ({ memory: 7, swap: 0 })),

@@ -2,7 +2,8 @@ import type { Scope } from '../../collect/contract.ts';
 import { type FileKind, keyed, ordered } from './cgroup-file.ts';
 import { Columns } from './columns.ts';
 import { CPU } from './families.ts';
-import { ABSENT, type GroupSpec } from './group.ts';
+import { ABSENT, type GroupSpec, PLAIN_ONLY } from './group.ts';
+import { KUBELET } from './labels.ts';
 import type { Layout } from './layout.ts';
 
 const NANOSECONDS = 1e9;
@@ -20,7 +21,9 @@ const CFS = ['burstPeriods', 'burstSeconds', 'periods', 'throttledPeriods', 'thr
 export function cpuGroup(unified: boolean, cpus: number): GroupSpec {
   const columns = new Columns<string>();
   if (cpus === 0) columns.add('usage0', CPU.usage, { cpu: 'total' });
-  for (let cpu = 0; cpu < cpus; cpu++) columns.add(`usage${cpu}`, CPU.usage, { cpu: `cpu${String(cpu).padStart(2, '0')}` });
+  for (let cpu = 0; cpu < cpus; cpu++) columns.add(`usage${cpu}`, CPU.usage, { cpu: `cpu${String(cpu).padStart(2, '0')}` }, PLAIN_ONLY);
+  // The kubelet prints the total whatever the standalone page shows.
+  const total = cpus > 0 ? columns.add('usageTotal', CPU.usage, { cpu: 'total' }, KUBELET).at('usageTotal') : -1;
   for (const name of ['system', 'user', ...CFS] as const) columns.add(name, CPU[name]);
   const usages = Math.max(1, cpus);
   const cfs = CFS.map((name) => columns.at(name));
@@ -31,6 +34,11 @@ export function cpuGroup(unified: boolean, cpus: number): GroupSpec {
     extra: 1,
     files: unified ? v2(columns, quota) : v1(columns, quota, cpus),
     derive(row) {
+      if (total >= 0) {
+        let nanoseconds = 0;
+        for (let c = 0; c < usages; c++) nanoseconds += Math.round((row[c] as number) * NANOSECONDS);
+        row[total] = nanoseconds === 0 ? ABSENT : nanoseconds / NANOSECONDS;
+      }
       // The peer's rule: a cgroup that never ran on a CPU has no series for it.
       for (let c = 0; c < usages; c++) if (row[c] === 0) row[c] = ABSENT;
       // -1 when unlimited on v1; `max` (bound to -1) on v2; 0 without the file.

@@ -173,6 +173,25 @@ export const SPEC = {
   swapLimit: perCgroup('container_spec_memory_swap_limit_bytes', 'gauge', 'v1: limit of memory and swap together; v2: limit of swap, in bytes; 0 is no limit.'),
 } as const;
 
+const CONTAINER = ['container', 'namespace', 'pod'];
+const POD = ['namespace', 'pod'];
+
+/** The kubelet's /metrics/resource: names that other pages use too, with other labels. */
+export const RESOURCES = {
+  containerCpu: family('container_cpu_usage_seconds_total', 'counter', 'CPU time used by the container, in seconds.', CONTAINER),
+  containerMemory: family('container_memory_working_set_bytes', 'gauge', 'Memory of the container less inactive page cache, in bytes.', CONTAINER),
+  containerStart: family('container_start_time_seconds', 'gauge', 'When the container was made, unix seconds.', CONTAINER),
+  containerSwap: family('container_swap_usage_bytes', 'gauge', 'Swap used by the container, in bytes.', CONTAINER),
+  containerSwapLimit: family('container_swap_limit_bytes', 'gauge', 'Swap the container may use, in bytes; absent without a limit.', CONTAINER),
+  nodeCpu: family('node_cpu_usage_seconds_total', 'counter', 'CPU time used on the machine, in seconds.'),
+  nodeMemory: family('node_memory_working_set_bytes', 'gauge', 'Memory of the machine in use less inactive page cache, in bytes.'),
+  nodeSwap: family('node_swap_usage_bytes', 'gauge', 'Swap used on the machine, in bytes.'),
+  podCpu: family('pod_cpu_usage_seconds_total', 'counter', 'CPU time used by the pod, its sandbox included, in seconds.', POD),
+  podMemory: family('pod_memory_working_set_bytes', 'gauge', 'Memory of the pod less inactive page cache, in bytes.', POD),
+  podSwap: family('pod_swap_usage_bytes', 'gauge', 'Swap used by the pod, in bytes.', POD),
+  scrapeError: family('resource_scrape_error', 'gauge', '1 when the last run failed, else 0.'),
+} as const;
+
 export const MACHINE_FAMILIES = {
   books: ofMachine('machine_cpu_books', 'CPU books (s390x); 0 elsewhere.'),
   cores: ofMachine('machine_cpu_cores', 'Hardware threads.'),

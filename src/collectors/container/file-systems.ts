@@ -3,6 +3,7 @@ import { CollectError, OK, type Outcome, type Roots, absent } from '../../collec
 import type { Sheet } from '../../collect/sheet.ts';
 import type { MountStats } from '../../readers/readers.ts';
 import { DISK } from './families.ts';
+import type { Selection } from './selection.ts';
 import type { Tree } from './tree.ts';
 
 /** The peer's list; `nfs*` and `ext*` by prefix. The mount at `/` is shown whatever it is. */
@@ -45,6 +46,7 @@ export function fileSystemsOf(mountinfo: string, podMounts: boolean): FileSystem
 /** Space and inodes of the machine's file systems, shown under `/` as the peer does; containers' own need a runtime's help. */
 export class FileSystems {
   readonly #tree: Tree;
+  readonly #selection: Selection;
   readonly #stats: MountStats;
   readonly #roots: Roots;
   readonly #podMounts: boolean;
@@ -54,8 +56,9 @@ export class FileSystems {
   #entity = -1;
   #labelled = false;
 
-  constructor(tree: Tree, stats: MountStats, roots: Roots, podMounts: boolean) {
+  constructor(tree: Tree, selection: Selection, stats: MountStats, roots: Roots, podMounts: boolean) {
     this.#tree = tree;
+    this.#selection = selection;
     this.#stats = stats;
     this.#roots = roots;
     this.#podMounts = podMounts;
@@ -67,6 +70,7 @@ export class FileSystems {
     tree.refresh(part);
     const root = tree.get('/');
     if (root === undefined) return absent('no root cgroup');
+    if (!this.#selection.shows(root)) return absent('the root cgroup is left out by the configuration');
     if (sheet !== this.#sheet) {
       this.#sheet = sheet;
       this.#entity = sheet.entity((variant) => tree.labels(root, variant));

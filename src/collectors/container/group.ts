@@ -3,6 +3,8 @@ import type { EntityLabels, Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import type { Readers } from '../../readers/readers.ts';
 import { CgroupFile, type DescriptorBudget, type FileKind } from './cgroup-file.ts';
+import { KUBELET, RESOURCE } from './labels.ts';
+import type { Selection } from './selection.ts';
 import type { Cgroup, Identity, Tree } from './tree.ts';
 
 /** One series of every cgroup. */
@@ -11,6 +13,8 @@ export interface Column {
   /** Labels besides the cgroup's own, in wire order. */
   readonly names: readonly string[];
   readonly values: readonly string[];
+  /** Printed on the page of this variant only (KUBELET, RESOURCE, PLAIN_ONLY). */
+  readonly variant?: string;
 }
 
 /** What a part shows of each cgroup: columns, the files that fill them, and what remains to be worked out. */
@@ -34,9 +38,14 @@ export interface GroupSpec {
 /** In a row: this cgroup has no such series. No kernel file holds it. */
 export const ABSENT = Number.NEGATIVE_INFINITY;
 
+/** `Column.variant` of what is not on the kubelet's pages. */
+export const PLAIN_ONLY = 'standalone';
+
 /** Slots not asked for, and slots the series budget refused. */
 const UNKNOWN = -1;
 const REFUSED = -2;
+/** Left out by the selection. */
+const UNWANTED = -3;
 
 /** What the groups of a session have in common. */
 export interface Shared {
@@ -44,6 +53,7 @@ export interface Shared {
   readonly readers: Readers;
   readonly budget: DescriptorBudget;
   readonly warn: (message: string) => void;
+  readonly selection: Selection;
 }
 
 /**
@@ -61,7 +71,8 @@ export class Group {
   /** By cgroup index times the stride; UNKNOWN until the series is needed, and again while it is absent. */
   #slots = new Int32Array(0);
   readonly #cgroups: (Cgroup | undefined)[] = [];
-  readonly #entities: number[] = [];
+  /** By cgroup index: entities by the variant they are printed on, '' for all. */
+  readonly #entities: Map<string, number>[] = [];
   #version = -1;
   #names = 0;
   #labelled = false;
@@ -163,7 +174,7 @@ export class Group {
     for (const [index, cgroup] of this.#cgroups.entries()) {
       if (cgroup === undefined) continue;
       this.#leave(index);
-      this.#sheet?.drop(this.#entities[index] as number);
+      this.#drop(index, this.#sheet);
     }
     this.close();
   }
@@ -174,42 +185,45 @@ export class Group {
 
   /** Brings series and files in line with the tree. */
   #follow(sheet: Sheet): void {
-    const { tree } = this.#shared;
+    const { tree, selection } = this.#shared;
     if (sheet !== this.#sheet) {
       this.#sheet = sheet;
       for (const [index, cgroup] of this.#cgroups.entries()) if (cgroup !== undefined) this.#leave(index);
       this.#entities.length = 0;
       this.#version = -1;
     }
-    if (tree.version !== this.#version) {
+    const renamed = tree.names !== this.#names;
+    // A name may also decide whether a cgroup is shown.
+    if (tree.version !== this.#version || renamed) {
       this.#version = tree.version;
       for (const [at, slot] of this.#slots.entries()) if (slot === REFUSED) this.#slots[at] = UNKNOWN; // There may be room now.
       for (let index = 0; index < Math.max(tree.cgroups.length, this.#cgroups.length); index++) {
-        const now = tree.cgroups[index];
+        const there = tree.cgroups[index];
+        const now = there !== undefined && selection.shows(there) ? there : undefined;
         if (now === this.#cgroups[index]) continue;
         if (this.#cgroups[index] !== undefined) {
           this.#leave(index);
-          sheet.drop(this.#entities[index] as number);
+          this.#drop(index, sheet);
         }
-        if (now !== undefined) this.#join(now, sheet);
+        if (now !== undefined) this.#join(now);
       }
     }
     const all = tree.labelled !== this.#labelled;
-    if (!all && tree.names === this.#names) return;
+    if (!all && !renamed) return;
     this.#labelled = tree.labelled;
     this.#names = tree.names;
     for (const [index, cgroup] of this.#cgroups.entries()) {
       if (cgroup === undefined || (!all && this.#identities[index] === cgroup.identity)) continue;
       this.#identities[index] = cgroup.identity;
-      sheet.rename(this.#entities[index] as number, this.#labels(cgroup));
+      for (const [variant, entity] of this.#entities[index] ?? []) sheet.rename(entity, this.#labels(cgroup, variant));
     }
   }
 
-  #join(cgroup: Cgroup, sheet: Sheet): void {
+  #join(cgroup: Cgroup): void {
     const { index } = cgroup;
     this.#cgroups[index] = cgroup;
     this.#identities[index] = cgroup.identity;
-    this.#entities[index] = sheet.entity(this.#labels(cgroup));
+    this.#entities[index] = new Map();
     const base = index * this.#stride;
     if (base + this.#stride > this.#slots.length) {
       const slots = new Int32Array(Math.max(base + this.#stride, this.#slots.length * 2)).fill(UNKNOWN);
@@ -228,8 +242,13 @@ export class Group {
   }
 
   #intern(sheet: Sheet, index: number, column: number): number {
-    const { family, names, values } = this.#spec.columns[column] as Column;
-    const slot = sheet.slot(family, values, names, this.#entities[index]);
+    const spec = this.#spec.columns[column] as Column;
+    if (!this.#shared.selection.keeps(spec)) return UNWANTED;
+    const { family, names, values, variant = '' } = spec;
+    const entities = this.#entities[index] as Map<string, number>;
+    let entity = entities.get(variant);
+    if (entity === undefined) entities.set(variant, (entity = sheet.entity(this.#labels(this.#cgroups[index] as Cgroup, variant))));
+    const slot = sheet.slot(family, values, names, entity);
     return slot < 0 ? REFUSED : slot;
   }
 
@@ -238,9 +257,16 @@ export class Group {
     for (const file of this.#files) file.remove(index);
   }
 
-  #labels(cgroup: Cgroup): EntityLabels {
+  #drop(index: number, sheet: Sheet | undefined): void {
+    for (const entity of this.#entities[index]?.values() ?? []) sheet?.drop(entity);
+  }
+
+  /** @param only the one variant on which the series are printed, '' for all */
+  #labels(cgroup: Cgroup, only: string): EntityLabels {
     const { tree } = this.#shared;
-    return (variant) => tree.labels(cgroup, variant);
+    // The plain page is '', so a column that is printed there alone names it by PLAIN_ONLY.
+    if (only === PLAIN_ONLY) return (variant) => (variant === KUBELET || variant === RESOURCE ? undefined : tree.labels(cgroup, variant));
+    return (variant) => (only === '' || variant === only ? tree.labels(cgroup, variant) : undefined);
   }
 }
 

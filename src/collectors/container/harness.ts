@@ -6,6 +6,7 @@ import { Sheet } from '../../collect/sheet.ts';
 import type { Readers } from '../../readers/readers.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { open } from './collect.ts';
+import { containerOptions } from './options.ts';
 import { report } from './report.ts';
 
 /** Where the sources lie, wherever this runs from: fixtures are not copied beside the compiled files. */
@@ -51,13 +52,14 @@ export class Bench {
   wallMs = 1_700_000_030_500;
   readonly #readers: Readers;
 
-  constructor(roots: Roots, parts: readonly string[], options: unknown = {}, readers = loadReaders()) {
+  constructor(roots: Roots, parts: readonly string[], options: unknown = {}, readers = loadReaders(), board?: SharedArrayBuffer) {
     this.#readers = readers;
     const scope: Scope = {
-      options,
+      options: containerOptions.parse(options),
       roots,
       target: { name: 'local', settings: {}, address: '' },
       parts,
+      ...(board === undefined ? {} : { board }),
       readers,
       monotonicMs: () => this.monotonicMs,
       wallMs: () => this.wallMs,
@@ -80,11 +82,11 @@ export class Bench {
   }
 
   /** One run of a part as the daemon makes it, and its page. */
-  page(part: string): string {
+  page(part: string, variant = ''): string {
     this.monotonicMs += 1000;
     this.run(part);
     report(part, 'ok', 0, this.sheet(part));
-    return this.sheet(part).text();
+    return this.sheet(part).text({ name: variant, labels: [] });
   }
 }
 

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import type { Cgroup, Identity, Tree } from './tree.ts';
+import { type Cgroup, type Identity, NAMELESS, type Tree } from './tree.ts';
 
 /** What the path of a cgroup says by itself. */
 export type PathKind =
@@ -15,6 +15,8 @@ const POD = /^(?:.*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9
 /** What a cgroup is by its path; systemd slices write the dashes of a uid as underscores. */
 export function pathKind(id: string): PathKind {
   const elements = id.split('/');
+  // Podman's crun puts the processes one level deeper.
+  if (elements.at(-1) === 'container' && elements.at(-2)?.startsWith('libpod-') === true) elements.pop();
   const leaf = elements.at(-1) ?? '';
   const container = CONTAINER.exec(leaf);
   const podUid = (element: string): string => POD.exec(element)?.[1]?.replaceAll('_', '-') ?? '';
@@ -74,6 +76,10 @@ export class LogNames {
     const containers = containerNames(`${this.#rootfs}/var/log/containers`);
     const pods = podNames(`${this.#rootfs}/var/log/pods`);
     for (const [cgroup, kind] of this.#unnamed) {
+      if (cgroup.identity?.source === 'runtime') {
+        this.#unnamed.delete(cgroup);
+        continue;
+      }
       const identity = identityOf(kind, containers, pods);
       if (identity === undefined) continue;
       tree.identify(cgroup, identity);
@@ -100,14 +106,13 @@ export class LogNames {
 function identityOf(kind: PathKind, containers: ReadonlyMap<string, ContainerName>, pods: ReadonlyMap<string, PodName>): Identity | undefined {
   if (kind.kind === 'plain') return undefined;
   const pod = pods.get(kind.podUid);
-  if (kind.kind === 'pod')
-    return pod === undefined ? undefined : { name: '', image: '', container: '', sandbox: false, namespace: pod.namespace, pod: pod.pod };
+  if (kind.kind === 'pod') return pod === undefined ? undefined : { ...NAMELESS, namespace: pod.namespace, pod: pod.pod };
   const known = containers.get(kind.containerId);
   if (known === undefined && pod === undefined) return undefined;
   return {
+    ...NAMELESS,
     // containerd's name for a container is its id; the names other runtimes give are not to be known from here.
     name: kind.runtime === 'cri-containerd' ? kind.containerId : '',
-    image: '',
     container: known?.container ?? '',
     namespace: known?.namespace ?? pod?.namespace ?? '',
     pod: known?.pod ?? pod?.pod ?? '',

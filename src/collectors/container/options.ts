@@ -15,6 +15,49 @@ export const OPTIONS = {
     schema: z.boolean().default(true),
     help: 'v1: print CPU time per CPU, as standalone cAdvisor does; otherwise one series with cpu="total", as the kubelet does',
   },
+  profile: {
+    schema: z.enum(['full', 'lean']).default('full'),
+    help: 'lean: only containers and pods, and of them only the families that kube-prometheus-stack keeps',
+  },
+  kubelet_pages: {
+    schema: z.boolean().default(true),
+    help: "serve the kubelet's pages, cadvisor and resource, below the metrics path",
+  },
+  container_labels: {
+    schema: z.string().default(''),
+    flag: 'whitelisted_container_labels',
+    help: 'labels of containers to print as container_label_NAME, separated by commas; none unless named',
+  },
+  docker_only: {
+    schema: z.boolean().default(false),
+    flag: 'docker_only',
+    help: 'leave out cgroups that are no containers, but for / and those of raw_cgroup_prefix_whitelist',
+  },
+  raw_cgroup_prefix_whitelist: {
+    schema: z.string().default(''),
+    flag: 'raw_cgroup_prefix_whitelist',
+    help: 'of cgroups that are no containers show only those whose path begins with one of these, separated by commas',
+  },
+  disable_root_cgroup_stats: {
+    schema: z.boolean().default(false),
+    flag: 'disable_root_cgroup_stats',
+    help: 'leave out the cgroup /',
+  },
+  cri: {
+    schema: z.string().default('/run/containerd/containerd.sock,/run/crio/crio.sock,/run/cri-dockerd.sock'),
+    flag: 'containerd',
+    help: 'sockets that may answer the Kubernetes CRI, below rootfs, separated by commas; those that do not exist are passed over',
+  },
+  docker: {
+    schema: z.string().default('/var/run/docker.sock'),
+    flag: 'docker',
+    help: "Docker's socket, below rootfs; empty for none",
+  },
+  podman: {
+    schema: z.string().default('/run/podman/podman.sock'),
+    flag: 'podman',
+    help: "Podman's socket, below rootfs; empty for none",
+  },
   machine_id_file: {
     schema: z.string().default('/etc/machine-id,/var/lib/dbus/machine-id'),
     flag: 'machine_id_file',
@@ -33,6 +76,15 @@ export const OPTIONS = {
 
 export const containerOptions = z.strictObject({
   percpu: described('percpu'),
+  profile: described('profile'),
+  kubelet_pages: described('kubelet_pages'),
+  container_labels: described('container_labels'),
+  docker_only: described('docker_only'),
+  raw_cgroup_prefix_whitelist: described('raw_cgroup_prefix_whitelist'),
+  disable_root_cgroup_stats: described('disable_root_cgroup_stats'),
+  cri: described('cri'),
+  docker: described('docker'),
+  podman: described('podman'),
   machine_id_file: described('machine_id_file'),
   boot_id_file: described('boot_id_file'),
   pod_mounts: described('pod_mounts'),
@@ -44,4 +96,5 @@ function described<Key extends keyof typeof OPTIONS>(key: Key): (typeof OPTIONS)
   return OPTIONS[key].schema.describe(OPTIONS[key].help) as (typeof OPTIONS)[Key]['schema'];
 }
 
+/** As workers get it: validated on the main thread, so that workers need no schema. */
 export type ContainerOptions = z.infer<typeof containerOptions>;

@@ -1,6 +1,7 @@
 import { type Stats, readFileSync, readdirSync, statSync } from 'node:fs';
 import { CollectError } from '../../collect/contract.ts';
 import type { Label } from '../../collect/sheet.ts';
+import { type ContainerLabel, KUBELET, kubeletLabels, RESOURCE, resourceLabels, standaloneLabels } from './labels.ts';
 import type { Layout } from './layout.ts';
 
 /** A control group that exists. A removed and remade one is another object, even under the same id. */
@@ -20,9 +21,18 @@ export interface Identity {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
-  /** Holds the network namespace of a pod. */
+  /** Has a network namespace of its own, which it may share with others: the sandbox of a pod, a container of Docker. */
   readonly sandbox: boolean;
+  /** Those of the runtime's labels that are printed, by key. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** When the runtime made it, unix seconds; 0 when unknown. */
+  readonly created: number;
+  /** `logs`: guessed from the names of log files, until a runtime says more. */
+  readonly source: 'logs' | 'runtime';
 }
+
+/** What a name of unknown origin starts from. */
+export const NAMELESS: Identity = { name: '', image: '', namespace: '', pod: '', container: '', sandbox: false, labels: {}, created: 0, source: 'logs' };
 
 interface Directory {
   /** Path below the hierarchy. */
@@ -84,6 +94,7 @@ export class Tree {
   readonly #procfs: string;
   readonly #monotonicMs: () => number;
   readonly #onRefresh: (tree: Tree) => void;
+  readonly #containerLabels: readonly ContainerLabel[];
   readonly #hierarchies: Hierarchy[];
   readonly #byId = new Map<string, Cgroup>();
   readonly #free: number[] = [];
@@ -100,9 +111,13 @@ export class Tree {
   #arrived = 0;
   #turn = 0;
 
-  /** @param onRefresh called after each refresh, to name what has come */
-  constructor(layout: Layout, procfs: string, monotonicMs: () => number, onRefresh: (tree: Tree) => void = () => {}) {
+  /**
+   * @param onRefresh called after each refresh, to name what has come
+   * @param labels labels of containers that the standalone pages carry
+   */
+  constructor(layout: Layout, procfs: string, monotonicMs: () => number, onRefresh: (tree: Tree) => void = () => {}, labels: readonly ContainerLabel[] = []) {
     this.#onRefresh = onRefresh;
+    this.#containerLabels = labels;
     this.layout = layout;
     this.#procfs = procfs;
     this.#monotonicMs = monotonicMs;
@@ -176,28 +191,11 @@ export class Tree {
     this.names += 1;
   }
 
-  /**
-   * Labels of a cgroup. The plain variant is standalone cAdvisor's: `id` alone while no cgroup of the machine has a
-   * name, then `image` and `name` on all of them, empty where unknown. `kubelet` is the kubelet's fixed set.
-   */
-  labels(cgroup: Cgroup, variant: string): readonly Label[] {
-    const { id, identity } = cgroup;
-    if (variant === 'kubelet') {
-      return [
-        ['container', identity?.container ?? ''],
-        ['id', id],
-        ['image', identity?.image ?? ''],
-        ['name', identity?.name ?? ''],
-        ['namespace', identity?.namespace ?? ''],
-        ['pod', identity?.pod ?? ''],
-      ];
-    }
-    if (!this.labelled) return [['id', id]];
-    return [
-      ['id', id],
-      ['image', identity?.image ?? ''],
-      ['name', identity?.name ?? ''],
-    ];
+  /** Labels of a cgroup on a page; undefined where that page does not show it. */
+  labels(cgroup: Cgroup, variant: string): readonly Label[] | undefined {
+    if (variant === KUBELET) return kubeletLabels(cgroup);
+    if (variant === RESOURCE) return resourceLabels(cgroup);
+    return standaloneLabels(cgroup, this.labelled, this.#containerLabels);
   }
 
   /** Looks in the other hierarchies for what the first has lost: the kernel takes a cgroup off its count some time later. */

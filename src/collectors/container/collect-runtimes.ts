@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { BoardWriter } from '../../collect/board.ts';
+import { CollectError, type NetworkSession, OK, type Outcome, type Scope, absent } from '../../collect/contract.ts';
+import { CriRuntime } from './cri.ts';
+import { dockerRuntime } from './docker.ts';
+import { encodeNames, type NamesTable } from './names-table.ts';
+import type { ContainerOptions } from './options.ts';
+import { type RuntimeSocket, runtimeSockets } from './runtime-sockets.ts';
+import { commaList } from './selection.ts';
+
+export { report } from './report.ts';
+
+/** Without anybody asking, names are looked at again this often: a container may be renamed. */
+const FULL_MS = 60_000;
+
+interface Runtime {
+  list(signal: AbortSignal): Promise<NamesTable>;
+  close(): void;
+}
+
+interface Held {
+  readonly socket: RuntimeSocket;
+  readonly runtime: Runtime;
+  /** Of the last list; kept while the runtime does not answer. */
+  names: NamesTable;
+}
+
+/** The network part: asks the runtimes whose sockets are there what their containers are called, and posts it for the host part. */
+export function open(scope: Scope): NetworkSession {
+  // Validated on the main thread.
+  const options = scope.options as ContainerOptions;
+  const { board, roots, monotonicMs, warn } = scope;
+  if (board === undefined) throw new Error('the container collector is opened without a board');
+  const writer = new BoardWriter(board);
+  const labels = commaList(options.container_labels);
+  const held = new Map<string, Held>();
+  let listedMs = Number.NEGATIVE_INFINITY;
+
+  const find = (): void => {
+    const there = new Map(runtimeSockets(options, roots.rootfs).map((socket) => [socket.path, socket]));
+    for (const [path, { runtime }] of held) {
+      if (there.has(path) && existsSync(path)) continue;
+      runtime.close();
+      held.delete(path);
+    }
+    for (const [path, socket] of there) {
+      if (held.has(path) || !existsSync(path)) continue;
+      const runtime = socket.kind === 'cri' ? new CriRuntime(path, labels) : dockerRuntime(path, socket.kind === 'podman' ? '/v1.0.0' : '/v1.24', labels);
+      held.set(path, { socket, runtime, names: { containers: [], pods: [] } });
+      listedMs = Number.NEGATIVE_INFINITY;
+    }
+  };
+
+  const list = async (signal: AbortSignal): Promise<readonly CollectError[]> => {
+    const failures: CollectError[] = [];
+    await Promise.all(
+      [...held.values()].map(async (one) => {
+        try {
+          one.names = await one.runtime.list(signal);
+        } catch (error) {
+          one.runtime.close();
+          failures.push(new CollectError(codeOf(error), one.socket.path, error instanceof Error ? error.message : String(error), error));
+        }
+      }),
+    );
+    return failures;
+  };
+
+  return {
+    async begin() {
+      find();
+    },
+    async collect(_part, _sheet, signal): Promise<Outcome> {
+      if (held.size === 0) {
+        writer.post(encodeNames({ containers: [], pods: [] }));
+        return absent('no container runtime has a socket here');
+      }
+      const now = monotonicMs();
+      if (!writer.takeAsked() && now - listedMs < FULL_MS) return OK;
+      const failures = await list(signal);
+      const names = [...held.values()].map((one) => one.names);
+      writer.post(encodeNames({ containers: names.flatMap(({ containers }) => containers), pods: names.flatMap(({ pods }) => pods) }));
+      const [first] = failures;
+      if (first !== undefined && failures.length === held.size) throw first;
+      for (const { message } of failures) warn(message);
+      if (first === undefined) listedMs = now; // Else the next round tries again.
+      return OK;
+    },
+    async close() {
+      for (const { runtime } of held.values()) runtime.close();
+      held.clear();
+    },
+  };
+}
+
+/** A socket that may not be opened is a matter of permissions, not of a runtime that is down. */
+function codeOf(error: unknown): 'auth' | 'connect' | 'query' {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'EACCES' || code === 'EPERM') return 'auth';
+  return code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'ECONNRESET' ? 'connect' : 'query';
+}

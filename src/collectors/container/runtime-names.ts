@@ -1,0 +1,86 @@
+import { BoardReader } from '../../collect/board.ts';
+import { pathKind, type PathKind } from './names.ts';
+import { decodeNames, type NamedContainer } from './names-table.ts';
+import { type Cgroup, type Identity, NAMELESS, type Tree } from './tree.ts';
+
+/**
+ * Names cgroups by what runtimes said, from the board that the network part posts on. A cgroup that the board does not know
+ * keeps what it has; the network part is asked to look again.
+ */
+export class RuntimeNames {
+  readonly #board: BoardReader;
+  /** By container id; the same object for as long as nothing about it changes. */
+  #containers = new Map<string, { readonly text: string; readonly identity: Identity }>();
+  #pods = new Map<string, { readonly text: string; readonly identity: Identity }>();
+  /** Cgroups whose path asks for a name. */
+  readonly #wanting = new Map<Cgroup, PathKind>();
+  #version = -1;
+
+  constructor(board: SharedArrayBuffer) {
+    this.#board = new BoardReader(board);
+  }
+
+  update(tree: Tree): void {
+    const text = this.#board.take();
+    const moved = tree.version !== this.#version;
+    if (text === undefined && !moved) return;
+    if (text !== undefined) this.#learn(text);
+    if (moved) {
+      this.#version = tree.version;
+      this.#gather(tree);
+    }
+    let unknown = false;
+    for (const [cgroup, kind] of this.#wanting) {
+      const identity = this.#identityOf(kind);
+      if (identity !== undefined) tree.identify(cgroup, identity);
+      else if (moved && kind.kind === 'container' && cgroup.identity?.source !== 'runtime') unknown = true;
+    }
+    if (unknown) this.#board.ask();
+  }
+
+  #identityOf(kind: PathKind): Identity | undefined {
+    if (kind.kind === 'container') return this.#containers.get(kind.containerId)?.identity;
+    return kind.kind === 'pod' ? this.#pods.get(kind.podUid)?.identity : undefined;
+  }
+
+  #gather(tree: Tree): void {
+    for (const cgroup of this.#wanting.keys()) if (tree.cgroups[cgroup.index] !== cgroup) this.#wanting.delete(cgroup);
+    for (const cgroup of tree.cgroups) {
+      if (cgroup === undefined || this.#wanting.has(cgroup)) continue;
+      const kind = pathKind(cgroup.id);
+      if (kind.kind !== 'plain') this.#wanting.set(cgroup, kind);
+    }
+  }
+
+  #learn(text: string): void {
+    const { containers, pods } = decodeNames(text);
+    this.#containers = refreshed(this.#containers, containers, ({ id }) => id, identityOf);
+    this.#pods = refreshed(
+      this.#pods,
+      pods,
+      ({ uid }) => uid,
+      ({ namespace, pod }) => ({ ...NAMELESS, namespace, pod, source: 'runtime' }),
+    );
+  }
+}
+
+/** What is as it was keeps its object, so that nothing is printed anew for it. */
+function refreshed<Item>(
+  before: ReadonlyMap<string, { readonly text: string; readonly identity: Identity }>,
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  identityOfItem: (item: Item) => Identity,
+): Map<string, { readonly text: string; readonly identity: Identity }> {
+  return new Map(
+    items.map((item) => {
+      const key = keyOf(item);
+      const text = JSON.stringify(item);
+      const known = before.get(key);
+      return [key, known?.text === text ? known : { text, identity: identityOfItem(item) }];
+    }),
+  );
+}
+
+function identityOf({ id: _, ...rest }: NamedContainer): Identity {
+  return { ...rest, source: 'runtime' };
+}
