@@ -95,7 +95,16 @@ describe('pages of a daemon on a tree that stands still', { timeout: 60_000 }, (
     assert.equal(status, 200);
     assert.equal(headers['content-type'], 'text/html; charset=utf-8');
     const links = [...text.matchAll(/<a href="([^"]+)">/g)].map((match) => match[1] ?? '');
-    const pages = ['/metrics', '/metrics/node', '/metrics/node/local', '/metrics/container', '/metrics/container/local', '/metrics/exporterd'];
+    const pages = [
+      '/metrics',
+      '/metrics/node',
+      '/metrics/node/local',
+      '/metrics/container',
+      '/metrics/container/local',
+      '/metrics/exporterd',
+      '/metrics/cadvisor',
+      '/metrics/resource',
+    ];
     assert.deepEqual(links.toSorted(), [...pages, '/-/healthy', '/-/ready'].sort());
     for (const link of links) assert.equal((await get(link)).status, 200, link);
   });

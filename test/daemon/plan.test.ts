@@ -37,6 +37,7 @@ test('every role has its page and a page per target; /metrics shows each role on
   const one = await planned([], { DATA_SOURCE_NAME: 'postgresql://u@h/d,postgresql://u@i/d' });
   assert.deepEqual(paths(one), [
     '/metrics',
+    '/metrics/cadvisor',
     '/metrics/container',
     '/metrics/container/local',
     '/metrics/exporterd',
@@ -45,6 +46,7 @@ test('every role has its page and a page per target; /metrics shows each role on
     '/metrics/postgres',
     '/metrics/postgres/default',
     '/metrics/postgres/default2',
+    '/metrics/resource',
   ]);
   assert.deepEqual(one.severalTargets, ['postgres']);
   const roles = one.listeners[0]?.routes.find(({ path }) => path === '/metrics')?.filter.roles ?? [];
