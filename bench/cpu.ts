@@ -19,7 +19,7 @@ import { everyPeriod, fetchPage, fetchRaw, keptConnection, sleepUntil } from './
 import { mean, median } from './statistics.ts';
 import { type Thread, threadCosts, threadsOf } from './threads.ts';
 
-const flags = readFlags({ cycles: 120, warmup: 60, rest: 60 }, { cycles: 5, warmup: 5, rest: 3 });
+const flags = readFlags({ cycles: 120, warmup: 60, settle: 30, rest: 60 }, { cycles: 5, warmup: 5, settle: 1, rest: 3 });
 
 const OURS = 'exporterd';
 const PEER = 'node_exporter';
@@ -188,7 +188,7 @@ async function atRest(group: Cpuacct, notes: string[]): Promise<{ readonly perSe
     // With an hour between cycles there are none to be subtracted.
     const daemon = await startDaemon(['--interval=1h'], { group, env });
     await fetchPage(`${daemon.url}/metrics`, 'gzip');
-    await sleepUntil(performance.now() + 5_000);
+    await sleepUntil(performance.now() + flags.settle * 1000);
     const threads = threadsOf(daemon.pid);
     const before = group.read();
     const started = performance.now();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { MAIN } from './place.ts';
 import { type Program, start, type StartOptions } from './program.ts';
 
@@ -17,9 +18,12 @@ export async function startDaemon(args: readonly string[], options: StartOptions
   return daemon;
 }
 
+/** What the program's first line gives to node, as a start by its name would. */
+const NODE_FLAGS = (/^#!.*\bnode +(.*)\n/.exec(readFileSync(MAIN, 'utf8'))?.[1] ?? '').split(' ').filter((flag) => flag !== '');
+
 /** As `startDaemon`, but resolves as soon as it listens. */
 export async function spawnDaemon(args: readonly string[], options: StartOptions = {}): Promise<Listener> {
-  const program = start(process.execPath, [MAIN, ...args, '--web.listen-address=127.0.0.1:0'], options);
+  const program = start(process.execPath, [...NODE_FLAGS, MAIN, ...args, '--web.listen-address=127.0.0.1:0'], options);
   const match = await program.says(LISTENING);
   return { ...program, url: `http://${match[1] ?? match[2]}` };
 }
