@@ -52,7 +52,8 @@ function unary(session: ClientHttp2Session, method: string, request: Buffer, sig
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
       session.off('error', fail);
-      reject(error);
+      // A stream that waited for the connection is told that it was cancelled; why is what matters.
+      reject(error.cause instanceof Error ? error.cause : error);
     };
     session.once('error', fail); // Refused before there is a stream.
     const stream = session.request(
