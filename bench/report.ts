@@ -1,11 +1,12 @@
 /** Writes bench/RESULTS.md from bench/results/*.json. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RESULTS, SOURCES } from './place.ts';
 import { type BenchResult, busyRemark, type Cell, format, QUIET, type Table, verdictCells } from './result.ts';
 
 const ORDER = ['latency', 'cpu', 'age', 'faults', 'memory'];
 
+mkdirSync(RESULTS, { recursive: true });
 const results = readdirSync(RESULTS)
   .filter((name) => name.endsWith('.json'))
   .map((name) => JSON.parse(readFileSync(join(RESULTS, name), 'utf8')) as BenchResult) // written by result.ts

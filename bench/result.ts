@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Missing, RESULTS } from './place.ts';
+import { Missing, RESULTS, SOURCES } from './place.ts';
 
 /** What a bench found: the content of bench/results/NAME.json and of a section of RESULTS.md. */
 export interface BenchResult {
@@ -114,7 +114,7 @@ async function describeMachine(): Promise<Machine> {
 
 function commit(): string {
   try {
-    const git = (...args: string[]): string => execFileSync('git', ['-C', RESULTS, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const git = (...args: string[]): string => execFileSync('git', ['-C', SOURCES, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     const isChanged = git('status', '--porcelain', '--', ':/src', ':/native-readers/src') !== '';
     return git('rev-parse', '--short', 'HEAD') + (isChanged ? '+' : '');
   } catch {
