@@ -178,7 +178,7 @@ const POD = ['namespace', 'pod'];
 
 /** The kubelet's /metrics/resource: names that other pages use too, with other labels. */
 export const RESOURCES = {
-  containerCpu: family('container_cpu_usage_seconds_total', 'counter', 'CPU time used by the container, in seconds.', CONTAINER),
+  containerCpu: family('container_cpu_usage_seconds_total', 'counter', 'CPU time used, in seconds, per CPU or in total.', CONTAINER),
   containerMemory: family('container_memory_working_set_bytes', 'gauge', 'Memory of the container less inactive page cache, in bytes.', CONTAINER),
   containerStart: family('container_start_time_seconds', 'gauge', 'When the container was made, unix seconds.', CONTAINER),
   containerSwap: family('container_swap_usage_bytes', 'gauge', 'Swap used by the container, in bytes.', CONTAINER),

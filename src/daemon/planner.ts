@@ -1,0 +1,5 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { type Called, prepare } from './prepare.ts';
+
+/** The thread that plans: prepares what it is called with, hands it over, ends. */
+parentPort?.postMessage(await prepare(workerData as Called));
