@@ -1,6 +1,6 @@
 import type { CollectorDefinition, Role } from '../collect/contract.ts';
 import type { Field } from '../config/fields.ts';
-import type { Dialect, FlagForm } from './args.ts';
+import type { Dialect, FlagForm, GivenFlag } from './args.ts';
 
 /** What a peer's flag does here. */
 export type Meaning =
@@ -46,4 +46,6 @@ export interface Persona {
   readonly page: PersonaPage;
   /** Flags of the peer, made for the collectors at hand. */
   readonly flags: (definitions: readonly CollectorDefinition[], fields: readonly Field[]) => readonly PersonaFlag[];
+  /** Rewrites what was given where flags of the peer are not one key of ours each, into flags of ours. */
+  readonly translate?: (given: readonly GivenFlag[]) => readonly GivenFlag[];
 }

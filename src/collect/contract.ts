@@ -61,7 +61,7 @@ export interface Part {
   /** A part that runs in another pool than its collector, in a module of its own. */
   readonly elsewhere?: { readonly pool: Pool; readonly worker: URL };
   /** Asked when the configuration does not name the part: false leaves it off, since there is nothing for it on this machine. */
-  isOfUse?(roots: Roots): boolean;
+  isOfUse?(roots: Roots, options: unknown): boolean;
 }
 
 /** A path that shows the parts of a collector as another peer prints them. */

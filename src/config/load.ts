@@ -329,7 +329,7 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
   if (file !== undefined) await layFile(loading, file.name, file.place);
   layPeerVariables(loading, peerRows);
   layEnvironment(loading);
-  layFlags(loading, given, peer, own);
+  layFlags(loading, { ...given, flags: persona?.translate?.(given.flags) ?? given.flags }, peer, own);
   wrapLists(loading);
   const config = validate(loading.draft, schema, loading.problems);
   if (config === undefined) throw new UsageError(persona?.name ?? 'exporterd', loading.problems);

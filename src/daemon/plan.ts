@@ -109,7 +109,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
   if (!isChosen) return [];
   const targets = definition.targets(block.options, environment, readSecret);
   if (definition.enabledByDefault === false && block.enabled !== true && targets.length === 0) return [];
-  const parts = definition.parts.filter((part) => block.parts[part.name] ?? (part.enabledByDefault && part.isOfUse?.(config.path) !== false));
+  const parts = definition.parts.filter((part) => block.parts[part.name] ?? (part.enabledByDefault && part.isOfUse?.(config.path, block.options) !== false));
   const names = parts.map((part) => part.name);
   const options = withoutTargets(block.options);
   const offered = [PLAIN.name, ...(definition.pages?.(block.options) ?? []).map(({ variant }) => variant)];

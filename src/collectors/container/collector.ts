@@ -20,7 +20,7 @@ import {
   SPEC,
 } from './families.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
-import { containerOptions } from './options.ts';
+import { type ContainerOptions, containerOptions } from './options.ts';
 import { report } from './report.ts';
 import { hasRuntime } from './runtime-sockets.ts';
 
@@ -63,7 +63,7 @@ export default defineCollector({
       // Most rounds find that nobody asked, and do nothing.
       intervalSeconds: 2,
       elsewhere: { pool: 'network', worker: new URL('./collect-runtimes.js', import.meta.url) },
-      isOfUse: ({ rootfs }) => hasRuntime(rootfs),
+      isOfUse: ({ rootfs }, options) => hasRuntime(options as ContainerOptions, rootfs),
     },
     part('spec', SPEC),
   ],

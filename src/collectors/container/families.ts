@@ -179,8 +179,8 @@ const POD = ['namespace', 'pod'];
 /** The kubelet's /metrics/resource: names that other pages use too, with other labels. */
 export const RESOURCES = {
   containerCpu: family('container_cpu_usage_seconds_total', 'counter', 'CPU time used, in seconds, per CPU or in total.', CONTAINER),
-  containerMemory: family('container_memory_working_set_bytes', 'gauge', 'Memory of the container less inactive page cache, in bytes.', CONTAINER),
-  containerStart: family('container_start_time_seconds', 'gauge', 'When the container was made, unix seconds.', CONTAINER),
+  containerMemory: family('container_memory_working_set_bytes', 'gauge', 'Usage less inactive page cache, in bytes, at least 0.', CONTAINER),
+  containerStart: family('container_start_time_seconds', 'gauge', 'When the container was started, whole unix seconds; of a plain cgroup, when it was made.', CONTAINER),
   containerSwap: family('container_swap_usage_bytes', 'gauge', 'Swap used by the container, in bytes.', CONTAINER),
   containerSwapLimit: family('container_swap_limit_bytes', 'gauge', 'Swap the container may use, in bytes; absent without a limit.', CONTAINER),
   nodeCpu: family('node_cpu_usage_seconds_total', 'counter', 'CPU time used on the machine, in seconds.'),

@@ -44,7 +44,7 @@ export const OPTIONS = {
     help: 'leave out the cgroup /',
   },
   cri: {
-    schema: z.string().default('/run/containerd/containerd.sock,/run/crio/crio.sock,/run/cri-dockerd.sock'),
+    schema: z.string().default('/run/containerd/containerd.sock,/run/crio/crio.sock,/run/cri-dockerd.sock,/run/k3s/containerd/containerd.sock'),
     flag: 'containerd',
     help: 'sockets that may answer the Kubernetes CRI, below rootfs, separated by commas; those that do not exist are passed over',
   },

@@ -30,9 +30,9 @@ const PROGRAMS = ['containerd', 'dockerd', 'crio', 'podman', 'k3s', 'rke2', 'cri
 ]);
 
 /** Whether a container runtime is installed or runs, so that a thread to ask it is worth having. */
-export function hasRuntime(rootfs: string): boolean {
-  const sockets = ['/run/containerd/containerd.sock', '/run/crio/crio.sock', '/run/cri-dockerd.sock', '/var/run/docker.sock', '/run/podman/podman.sock'];
-  return [...sockets, ...PROGRAMS].some((path) => existsSync(rootfs + path));
+export function hasRuntime(options: Pick<ContainerOptions, 'cri' | 'docker' | 'podman'>, rootfs: string): boolean {
+  const sockets = runtimeSockets(options, rootfs);
+  return sockets.some(({ path }) => existsSync(path)) || (sockets.length > 0 && PROGRAMS.some((path) => existsSync(rootfs + path)));
 }
 
 function resolved(path: string): string {
