@@ -1,16 +1,15 @@
 #!/usr/bin/env -S node --single-threaded-gc --no-memory-reducer
 import './engine.ts';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { discoverCollectors } from './collect/discover.ts';
-import { loadConfig } from './config/load.ts';
-import { UsageError } from './config/problems.ts';
-import { secretReader } from './config/secret.ts';
+import { Worker } from 'node:worker_threads';
 import { Daemon } from './daemon/daemon.ts';
-import { type Plan, type PlanInputs, plan, type ViewFilter } from './daemon/plan.ts';
+import type { ViewFilter } from './daemon/plan.ts';
+import type { Called, Prepared } from './daemon/prepare.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
-import { exitNow, loadReaders } from './readers/load.ts';
+import { exitNow, loadReaders, trimMemory } from './readers/load.ts';
 import { openServer } from './wire/open.ts';
 import { ListenError } from './wire/server.ts';
 
@@ -23,32 +22,19 @@ const GRACE_MS = 800;
 
 async function main(): Promise<number | undefined> {
   const version = packageVersion();
-  const definitions = await discoverCollectors();
-  const loaded = await loadConfig({
-    argv: process.argv.slice(2),
-    env: process.env,
-    cwd: process.cwd(),
-    definitions,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    version,
-    program: basename(process.argv[1] ?? ''),
-  });
-  if (!('config' in loaded)) {
-    process.stdout.write(loaded.text);
+  const prepared = await prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
+  if (prepared.kind === 'print') {
+    process.stdout.write(prepared.text);
     return 0;
   }
-  const { config, persona } = loaded;
+  if (prepared.kind === 'usage') {
+    process.stderr.write(`${prepared.text}\n`);
+    return USAGE;
+  }
+  const { settings: config, plan: wanted } = prepared;
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
-  for (const warning of loaded.warnings) log.warn(warning);
-  const environment = process.env;
-  const readSecret = secretReader((path) => readFileSync(path, 'utf8'), process.cwd());
-  const inputs = { config, definitions, environment, readSecret, ...(persona === undefined ? {} : { persona: persona.page }) };
-  const wanted = planOrUsage(inputs);
-  if (loaded.kind === 'check-config') {
-    process.stdout.write(loaded.text);
-    return 0;
-  }
-  const { server, note } = await openServer(loaded.kind === 'once' ? 'http' : config.web.server);
+  for (const warning of prepared.warnings) log.warn(warning);
+  const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server);
   if (note !== undefined) log.warn(note);
   // Threads load their own readers, and take their environment from here.
   process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;
@@ -58,7 +44,6 @@ async function main(): Promise<number | undefined> {
     clock: systemClock,
     readers,
     server,
-    definitions,
     log,
     version,
     shards: config.network.shards ?? Math.min(4, Math.max(1, new Set(wanted.jobs.filter((job) => job.pool === 'network').map((job) => job.target.name)).size)),
@@ -67,7 +52,7 @@ async function main(): Promise<number | undefined> {
     idleViewMs: config.views.idleSeconds * 1000,
     filteredViews: config.views.filteredMax,
   });
-  if (loaded.kind === 'once') {
+  if (prepared.kind === 'once') {
     await daemon.apply({ ...wanted, listeners: [] });
     const front = wanted.listeners[0]?.routes[0]?.filter as ViewFilter;
     const { text, failed } = await daemon.page('once', front);
@@ -87,17 +72,15 @@ async function main(): Promise<number | undefined> {
   await daemon.apply(wanted);
   await daemon.ready;
   log.info('ready');
+  trimMemory();
   return undefined;
 }
 
-/** What is wrong with targets (an address, a secret's file) is wrong with the configuration. */
-function planOrUsage(inputs: PlanInputs): Plan {
-  try {
-    return plan(inputs);
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError('exporterd', [{ place: { source: 'default' }, key: '', text: error instanceof Error ? error.message : String(error) }]);
-  }
+/** The plan, made in a thread that ends and takes with it what planning needs. */
+async function prepareApart(called: Called): Promise<Prepared> {
+  const planner = new Worker(new URL('./daemon/planner.js', import.meta.url), { workerData: called });
+  const [prepared] = (await once(planner, 'message')) as [Prepared];
+  return prepared;
 }
 
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
@@ -116,10 +99,6 @@ try {
   const code = await main();
   if (code !== undefined) process.exitCode = code;
 } catch (error) {
-  if (error instanceof UsageError) {
-    process.stderr.write(`${error.message}\n`);
-    exitNow(USAGE);
-  }
   process.stderr.write(`exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   exitNow(RUNTIME);
 }

@@ -113,6 +113,7 @@ for (const definition of definitions) {
     test(`${name}: on an empty machine every part ends, again and again, prints only families it has, and leaves nothing open`, async () => {
       const module = (await import(definition.worker.href)) as HostModule;
       assert.equal(module.report, definition.report);
+      await module.prepare?.(definition.parts.map((part) => part.name));
       // Once unmeasured: what a module opens for good at its first use is no leak.
       await onEmptyMachine(definition, module);
       const before = descriptors();

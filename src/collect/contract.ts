@@ -166,11 +166,14 @@ export interface NetworkSession {
 
 /** What `collect.ts` exports. `report` is the definition's: the worker does not load definitions (nor their schemas). */
 export interface HostModule {
+  /** Loads what these parts need, before `open`; a collector of many parts loads only those that are on. */
+  prepare?(parts: readonly string[]): Promise<void>;
   open(scope: Scope): HostSession;
   readonly report: CollectorDefinition['report'];
 }
 
 export interface NetworkModule {
+  prepare?(parts: readonly string[]): Promise<void>;
   open(scope: Scope): NetworkSession;
   readonly report: CollectorDefinition['report'];
 }

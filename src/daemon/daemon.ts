@@ -1,9 +1,9 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { makeBoard } from '../collect/board.ts';
-import { Channel, type ChannelMemory, EMPTY_PAGE, type FixedPage, fixedPage, makeChannel } from '../collect/channel.ts';
-import { type CollectorDefinition, type FailureCode, ROLES, type Role } from '../collect/contract.ts';
-import { PLAIN, Sheet, type Variant } from '../collect/sheet.ts';
+import { Channel, type ChannelMemory, EMPTY_PAGE, makeChannel } from '../collect/channel.ts';
+import { type FailureCode, ROLES, type Role } from '../collect/contract.ts';
+import { PLAIN, Sheet } from '../collect/sheet.ts';
 import { ring } from '../lanes/bell.ts';
 import type { JobSpec, LaneNews } from '../lanes/work.ts';
 import type { Log } from '../log.ts';
@@ -17,14 +17,13 @@ import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/
 import { type ViewHandle, ViewTable } from '../views/table.ts';
 import type { ViewMemory } from '../views/view.ts';
 import type { Listening, Site, WireServer } from '../wire/server.ts';
-import { type Plan, type PlannedJob, type PlannedListener, shows, type ViewFilter } from './plan.ts';
+import { type Plan, type PlannedJob, type PlannedListener, shows, TARGET_VARIANT, targetVariant, type ViewFilter } from './plan.ts';
 import { site } from './site.ts';
 
 export interface DaemonOptions {
   readonly clock: Clock;
   readonly readers: Readers;
   readonly server: WireServer;
-  readonly definitions: readonly CollectorDefinition[];
   readonly log: Log;
   readonly version: string;
   readonly shards: number;
@@ -49,7 +48,6 @@ const FRESH_IDS = 1024;
 const SELF_BYTES = 16 * 1024 * 1024;
 /** A reader slower than this is cut. */
 const SLOW_READER_MS = 30_000;
-const TARGET_VARIANT = 'target';
 
 /** The running daemon. `apply` is the only way to change what it does, at start too. */
 export class Daemon {
@@ -70,7 +68,7 @@ export class Daemon {
   readonly #filters = new Map<string, ViewFilter>();
   readonly #listening = new Map<string, LiveListener>();
   #nextId = 0;
-  #plan: Plan = { jobs: [], listeners: [], severalTargets: [] };
+  #plan: Plan = { jobs: [], listeners: [], severalTargets: [], known: [] };
   #slowTimer: NodeJS.Timeout | undefined;
 
   constructor(options: DaemonOptions) {
@@ -202,21 +200,12 @@ export class Daemon {
   // --- jobs ---
 
   #spec(planned: PlannedJob, plan: Plan): JobSpec {
-    const definition = this.#options.definitions.find(({ name }) => name === planned.collector) as CollectorDefinition;
-    const target: Variant = { name: TARGET_VARIANT, labels: [['target', planned.target.name]] };
-    const own = planned.variants.map((name): Variant => ({ name, labels: [] }));
-    const variants = plan.severalTargets.includes(planned.role) ? [...own, target] : own;
-    const fallbacks = variants.map((variant): FixedPage => {
-      const sheet = new Sheet(this.#options.readers, { maxSeries: 1000, maxBytes: 1 << 20 });
-      sheet.begin();
-      definition.report(planned.part, 'timeout', planned.deadlineMs / 1000, sheet);
-      return fixedPage(sheet, variant);
-    });
+    const variants = plan.severalTargets.includes(planned.role) ? [...planned.variants, targetVariant(planned.target)] : planned.variants;
     const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
     return {
       id: this.#newId(),
       collector, part, target: planned.target, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes,
-      channel: makeChannel(variants, maxBytes, fallbacks),
+      channel: makeChannel(variants, maxBytes, planned.failures),
       ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
     };
   }
@@ -395,7 +384,7 @@ export class Daemon {
     return site({
       routes: listener.routes,
       jobs: this.#plan.jobs,
-      isKnown: (role, part) => this.#options.definitions.some((definition) => definition.role === role && definition.parts.some(({ name }) => name === part)),
+      isKnown: (role, part) => this.#plan.known.includes(`${role}.${part}`),
       views: this.#views,
       ensure: (name, filter, filtered) => this.#ensure(name, filter, filtered),
       isReady: () => this.isReady,
@@ -450,7 +439,7 @@ export class Daemon {
 }
 
 /** Everything about a job that, when changed, makes it another job. */
-function fingerprint(job: PlannedJob, plan: Plan): string {
+function fingerprint({ failures: _, ...job }: PlannedJob, plan: Plan): string {
   return JSON.stringify([job, plan.severalTargets.includes(job.role)]);
 }
 

@@ -1,5 +1,7 @@
+import { type FixedPage, fixedPage } from '../collect/channel.ts';
 import type { CollectorDefinition, Part, Pool, Role, Roots, Target } from '../collect/contract.ts';
-import { PLAIN } from '../collect/sheet.ts';
+import { PLAIN, Sheet, type Variant } from '../collect/sheet.ts';
+import type { Readers } from '../readers/readers.ts';
 import type { PersonaPage } from '../cli/persona.ts';
 import type { Config } from '../config/schema.ts';
 
@@ -27,8 +29,10 @@ export interface PlannedJob {
   readonly deadlineMs: number;
   readonly maxSeries: number;
   readonly maxBytes: number;
-  /** Names of the variants of the page that it is printed on. */
-  readonly variants: readonly string[];
+  /** The variants of the page that it is printed on; where its role has several targets, `targetVariant` besides. */
+  readonly variants: readonly Variant[];
+  /** Per variant, the target's last: what is shown instead of a run that gave nothing. */
+  readonly failures: readonly FixedPage[];
   /** Its sessions share a board with those of the same collector and target. */
   readonly hasBoard: boolean;
 }
@@ -67,6 +71,15 @@ export interface Plan {
   readonly listeners: readonly PlannedListener[];
   /** Roles with two or more targets: their merged pages carry a target label. */
   readonly severalTargets: readonly Role[];
+  /** Every part there is, on or off, as `role.part`. */
+  readonly known: readonly string[];
+}
+
+/** On merged pages, the variant of roles with several targets. */
+export const TARGET_VARIANT = 'target';
+
+export function targetVariant(target: Target): Variant {
+  return { name: TARGET_VARIANT, labels: [['target', target.name]] };
 }
 
 const HOST_DEADLINE_SECONDS = 1;
@@ -79,6 +92,8 @@ export interface PlanInputs {
   readonly definitions: readonly CollectorDefinition[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly readSecret: (path: string) => string;
+  /** Prints failure pages. */
+  readonly readers: Pick<Readers, 'encode'>;
   /** Whose page the metrics path shows instead of every role. */
   readonly persona?: PersonaPage;
 }
@@ -98,10 +113,11 @@ export function plan(inputs: PlanInputs): Plan {
     jobs,
     listeners: config.web.listenAddresses.map(({ host, port }) => ({ host, port, routes })),
     severalTargets: [...targets].filter(([, names]) => names.size > 1).map(([role]) => role),
+    known: inputs.definitions.flatMap(({ role, parts }) => parts.map(({ name }) => `${role}.${name}`)),
   };
 }
 
-function planCollector(definition: CollectorDefinition, { config, environment, readSecret }: PlanInputs): PlannedJob[] {
+function planCollector(definition: CollectorDefinition, { config, environment, readSecret, readers }: PlanInputs): PlannedJob[] {
   const block = config.collectors[definition.name];
   if (block === undefined || block.enabled === false) return [];
   // The daemon's own role is part of every page about the daemon, whatever roles are asked for.
@@ -113,7 +129,8 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
   const names = parts.map((part) => part.name);
   const options = withoutTargets(block.options);
   const offered = [PLAIN.name, ...(definition.pages?.(block.options) ?? []).map(({ variant }) => variant)];
-  const variantsOf = (part: Part): string[] => (part.variants ?? [PLAIN.name]).filter((variant) => offered.includes(variant));
+  const variantsOf = (part: Part): Variant[] =>
+    (part.variants ?? [PLAIN.name]).filter((variant) => offered.includes(variant)).map((name): Variant => ({ name, labels: [] }));
   return targets.flatMap((target) =>
     parts
       .filter((part) => variantsOf(part).length > 0)
@@ -138,10 +155,19 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
           maxSeries: block.maxSeries,
           maxBytes: block.maxBytes,
           variants: variantsOf(part),
+          failures: failurePages(definition, part, [...variantsOf(part), targetVariant(target)], block.deadlineSeconds ?? usual, readers),
           hasBoard: definition.hasBoard === true,
         };
       }),
   );
+}
+
+/** What the peer shows of a run that gave nothing. */
+function failurePages(definition: CollectorDefinition, part: Part, variants: readonly Variant[], deadlineSeconds: number, readers: PlanInputs['readers']): FixedPage[] {
+  const sheet = new Sheet(readers, { maxSeries: 1000, maxBytes: 1 << 20 });
+  sheet.begin();
+  definition.report(part.name, 'timeout', deadlineSeconds, sheet);
+  return variants.map((variant) => fixedPage(sheet, variant));
 }
 
 /** What concerns every target: a job knows its own, and another one's coming or going must not make it another job. */
@@ -181,6 +207,6 @@ function pageRoutes(definition: CollectorDefinition, { web, collectors }: Config
 export function shows(filter: ViewFilter, job: PlannedJob): boolean {
   if (!filter.roles.includes(job.role)) return false;
   if (filter.target !== undefined && filter.target !== job.target.name) return false;
-  if (!job.variants.includes(filter.variant ?? PLAIN.name)) return false;
+  if (!job.variants.some(({ name }) => name === (filter.variant ?? PLAIN.name))) return false;
   return filter.parts === undefined || filter.parts.includes(`${job.role}.${job.part}`);
 }

@@ -36,6 +36,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
 
   const add = async (spec: JobSpec): Promise<void> => {
     const module = (await import(spec.worker)) as HostModule;
+    await module.prepare?.(spec.parts);
     const key = sessionKey(spec);
     jobs.set(spec.id, {
       job: new Job(spec, readers, module.report, tell),

@@ -61,6 +61,7 @@ export default async function shardTask(task: ShardTask): Promise<RoundEnd> {
 async function learn(spec: JobSpec): Promise<void> {
   // Told once per thread, or anew when the number went to another job.
   const module = (await import(spec.worker)) as NetworkModule;
+  await module.prepare?.(spec.parts);
   jobs.set(spec.id, { job: new Job(spec, readers, module.report, (item) => news.push(item)), module });
 }
 

@@ -1,5 +1,5 @@
 /** Chooses the readers of this thread. */
-import { addonPath, exitNow as nativeExitNow, nativeReaders } from './native.ts';
+import { addonPath, exitNow as nativeExitNow, nativeReaders, trimMemory as nativeTrimMemory } from './native.ts';
 import type { Readers } from './readers.ts';
 import { referenceReaders } from './reference.ts';
 
@@ -28,4 +28,9 @@ export function loadReaders(force: string | undefined = process.env['EXPORTERD_R
 export function exitNow(code: number): never {
   if (addonPath() === undefined) process.exit(code);
   return nativeExitNow(code);
+}
+
+/** Gives memory that a start has freed back to the kernel; nothing without the addon. */
+export function trimMemory(): void {
+  if (addonPath() !== undefined) nativeTrimMemory();
 }

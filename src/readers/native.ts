@@ -68,6 +68,7 @@ interface Addon {
   setPaths(mounts: Handle, paths: readonly string[]): void;
   runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
   exitNow(code: number): never;
+  trimMemory(): void;
 }
 
 /** Bits of the addon's flags argument; binding.cpp has the same numbers. */
@@ -124,6 +125,11 @@ function loadAddon(): Addon {
 /** Ends the process at once with `code`, without exit handlers: they would wait for threads that hang in a system call. */
 export function exitNow(code: number): never {
   return loadAddon().exitNow(code);
+}
+
+/** Gives memory that malloc keeps for later back to the kernel. */
+export function trimMemory(): void {
+  loadAddon().trimMemory();
 }
 
 function flagsOf(format: WholeFormat): number {

@@ -362,14 +362,14 @@ export class Scheduler {
     }
   }
 
-  /** The longest that may lie between two runs: the interval, or the rhythm of a slower scraper that replaces it. */
+  /** The longest that may lie between two runs: the interval, the floor, or the rhythm of a slower scraper that replaces it. */
   #spacing(group: Group): number {
     let shortest = Number.POSITIVE_INFINITY;
     for (const { times, groups } of this.#views.values()) {
       if (times.yard.locked === 0 || !groups.includes(group)) continue;
       for (let train = 0; train < TRAINS; train++) if (times.yard.isLocked(train)) shortest = Math.min(shortest, times.yard.period(train));
     }
-    return shortest === Number.POSITIVE_INFINITY ? group.intervalMs : Math.max(group.intervalMs, shortest);
+    return Math.max(group.intervalMs, this.#timetable.floorMs(group.id), shortest === Number.POSITIVE_INFINITY ? 0 : shortest);
   }
 
   /** The run before is still under way in its lane (it was given up, but its thread is busy with it). */

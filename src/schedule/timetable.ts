@@ -195,9 +195,12 @@ function isDown(job: Job): boolean {
   return job.terms.pool === 'network' && job.failures > 0;
 }
 
+/** Timers fire a little late: without some slack a floor as long as the rhythm would skip every other run. */
+const FLOOR_SLACK = 0.02;
+
 /** Never before: the floor, and for a failing target a back-off below one interval. */
 function earliestStart(job: Job): number {
-  const floor = floorOf(job);
+  const floor = floorOf(job) * (1 - FLOOR_SLACK);
   if (!isDown(job)) return job.startMs + floor;
   const backOff = Math.min(NETWORK_FLOOR_MS * 2 ** job.failures, job.terms.intervalMs * LONGEST_BACK_OFF);
   return job.startMs + Math.max(floor, backOff);
@@ -385,10 +388,17 @@ export class Timetable {
     job.isRunning = false;
     job.endMs = endedMs;
     job.failures = isGood ? 0 : Math.min(16, job.failures + 1);
-    job.cpuMs = job.times.count === 0 ? cpuMs : job.cpuMs + (cpuMs - job.cpuMs) / 8;
+    // The first run opened files and compiled code: a floor from it would hold back what follows.
+    if (job.times.count > 0) job.cpuMs = job.cpuMs === 0 ? cpuMs : job.cpuMs + (cpuMs - job.cpuMs) / 8;
     if (isGood) job.times.add(Math.min(durationMs, job.terms.deadlineMs));
     for (const feed of job.feeds) this.#leaveBatch(feed, endedMs, isGood);
     job.isDirty = true;
+  }
+
+  /** The least time from start to start of a job, milliseconds. */
+  floorMs(id: number): number {
+    const job = this.#jobs.get(id);
+    return job === undefined ? 0 : floorOf(job);
   }
 
   /** When to call `due` next; +Infinity when there is no job. */

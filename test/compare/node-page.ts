@@ -1,9 +1,12 @@
 /** Runs parts of the node collector on given roots and gives their pages as text. */
 import type { Outcome, Roots } from '../../src/collect/contract.ts';
 import { Sheet } from '../../src/collect/sheet.ts';
-import { open } from '../../src/collectors/node/collect.ts';
+import { open, prepare } from '../../src/collectors/node/collect.ts';
+import { partNames } from '../../src/collectors/node/discover.ts';
 import type { NodeOptions } from '../../src/collectors/node/options.ts';
 import type { Readers } from '../../src/readers/readers.ts';
+
+await prepare(partNames());
 
 export const LIVE_ROOTS: Roots = { procfs: '/proc', sysfs: '/sys', rootfs: '', udevData: '/run/udev/data' };
 

@@ -15,7 +15,7 @@ const definitions = [...(await discoverCollectors()), TOY_HOST, TOY_NETWORK];
 export async function planOf(yaml: string): Promise<Plan> {
   const loaded = await loadConfig({ argv: ['--config=/c'], env: {}, cwd: '/', definitions, readFile: () => yaml, version: '0' });
   if (!('config' in loaded)) throw new Error(loaded.text);
-  return plan({ config: loaded.config, definitions, environment: {}, readSecret: () => '' });
+  return plan({ config: loaded.config, definitions, environment: {}, readSecret: () => '', readers: loadReaders() });
 }
 
 export interface Live {
@@ -32,7 +32,6 @@ export async function open(clock: Clock = systemClock, phaseLock = false): Promi
     clock,
     readers: loadReaders(),
     server,
-    definitions,
     log: createLog({ level: 'info', format: 'json', isTerminal: false, ...systemClock, write: (line) => log.push(line) }),
     version: '0.0.0',
     shards: 2,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loadReaders } from '../../src/readers/load.ts';
 import { discoverCollectors } from '../../src/collect/discover.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NODE_EXPORTER } from '../../src/cli/personas/node-exporter.ts';
@@ -10,7 +11,7 @@ const definitions = await discoverCollectors();
 async function inputs(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<PlanInputs> {
   const loaded = await loadConfig({ argv, env: environment, cwd: '/', definitions, readFile: () => '', version: '0' });
   if (!('config' in loaded)) throw new Error(loaded.text);
-  return { config: loaded.config, definitions, environment, readSecret: () => '' };
+  return { config: loaded.config, definitions, environment, readSecret: () => '', readers: loadReaders() };
 }
 
 const planned = async (argv: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Plan> => plan(await inputs(argv, environment));

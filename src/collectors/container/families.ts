@@ -16,7 +16,7 @@ export const BASE = {
   creationTime: perCgroup('container_creation_time_seconds', 'gauge', 'When the cgroup was made, whole unix seconds.'),
   healthState: perCgroup('container_health_state', 'gauge', 'Health check of the container: 1 healthy, 0 starting or unhealthy, -1 without a check.'),
   lastSeen: perCgroup('container_last_seen', 'gauge', 'When the cgroup was last looked at, whole unix seconds.'),
-  startTime: perCgroup('container_start_time_seconds', 'gauge', 'When the container was started, whole unix seconds; of a plain cgroup, when it was made.'),
+  startTime: perCgroup('container_start_time_seconds', 'gauge', 'When the container was started, unix seconds; of a plain cgroup, when it was made.'),
   scrapeError: family('container_scrape_error', 'gauge', '1 when the cgroups could not be listed in the last run, else 0.'),
 } as const;
 
@@ -180,7 +180,12 @@ const POD = ['namespace', 'pod'];
 export const RESOURCES = {
   containerCpu: family('container_cpu_usage_seconds_total', 'counter', 'CPU time used, in seconds, per CPU or in total.', CONTAINER),
   containerMemory: family('container_memory_working_set_bytes', 'gauge', 'Usage less inactive page cache, in bytes, at least 0.', CONTAINER),
-  containerStart: family('container_start_time_seconds', 'gauge', 'When the container was started, whole unix seconds; of a plain cgroup, when it was made.', CONTAINER),
+  containerStart: family(
+    'container_start_time_seconds',
+    'gauge',
+    'When the container was started, unix seconds; of a plain cgroup, when it was made.',
+    CONTAINER,
+  ),
   containerSwap: family('container_swap_usage_bytes', 'gauge', 'Swap used by the container, in bytes.', CONTAINER),
   containerSwapLimit: family('container_swap_limit_bytes', 'gauge', 'Swap the container may use, in bytes; absent without a limit.', CONTAINER),
   nodeCpu: family('node_cpu_usage_seconds_total', 'counter', 'CPU time used on the machine, in seconds.'),

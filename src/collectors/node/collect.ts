@@ -5,9 +5,15 @@ import { type NodeOptions, PartOptions } from './options.ts';
 import { type NodePart, type PartReader, PartScope } from './part.ts';
 import { reportNode } from './report.ts';
 
-const PARTS: ReadonlyMap<string, NodePart> = new Map((await discoverParts()).map((part) => [part.name, part]));
+const PARTS = new Map<string, NodePart>();
 
-/** Options left out are the peer's defaults. */
+/** Loads the files of these parts and no others: half of them are off by default. */
+export async function prepare(parts: readonly string[]): Promise<void> {
+  const missing = parts.filter((name) => !PARTS.has(name));
+  for (const part of await discoverParts(missing)) PARTS.set(part.name, part);
+}
+
+/** Options left out are the peer's defaults. The parts must have been prepared. */
 export function open(scope: Scope): HostSession {
   return new NodeSession(scope);
 }

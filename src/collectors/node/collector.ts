@@ -1,6 +1,6 @@
 import { defineCollector } from '../../collect/contract.ts';
 import { discoverParts } from './discover.ts';
-import { optionsSchema } from './options.ts';
+import { optionsSchema } from './options-schema.ts';
 import { COLLECTOR_DURATION, COLLECTOR_SUCCESS, reportNode } from './report.ts';
 
 const PARTS = await discoverParts();

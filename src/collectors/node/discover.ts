@@ -14,10 +14,10 @@ export function partNames(): string[] {
     .sort(compareBytes);
 }
 
-/** Throws Error when a file does not export the part it is named after. */
-export async function discoverParts(): Promise<readonly NodePart[]> {
+/** Loads parts, all of them when no names are given. Throws Error when a file does not export the part it is named after. */
+export async function discoverParts(names: readonly string[] = partNames()): Promise<readonly NodePart[]> {
   return Promise.all(
-    partNames().map(async (name) => {
+    names.map(async (name) => {
       const module = (await import(new URL(`${name}${SUFFIX}`, FOLDER).href)) as { part?: NodePart };
       if (module.part?.name !== name) throw new Error(`parts/${name} must export a part named ${name}, not ${String(module.part?.name)}`);
       return module.part;

@@ -4,7 +4,8 @@ import { NODE_EXPORTER } from '../../cli/personas/node-exporter.ts';
 import { schemaFor } from '../../config/schema.ts';
 import definition from './collector.ts';
 import { discoverParts } from './discover.ts';
-import { optionKey, optionsSchema, type PartOption, PartOptions } from './options.ts';
+import { optionKey, type PartOption, PartOptions } from './options.ts';
+import { optionsSchema } from './options-schema.ts';
 
 const OPTIONS: readonly PartOption[] = [
   { flag: 'device-exclude', kind: 'regexp', default: '^loop', help: 'a', excludes: 'device-include' },

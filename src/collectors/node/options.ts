@@ -3,11 +3,11 @@
  *
  * `flag` is the peer's: `--collector.NAME.FLAG`. The configuration key is `node.NAME.FLAG` with dashes and dots of FLAG as
  * underscores (`node.diskstats.device_exclude`, `node.cpu.info_flags_include`), which is also what flags and environment
- * variables of the daemon and the node_exporter persona are derived from. Nothing else lists options: to add one, add a row.
+ * variables of the daemon and the node_exporter persona are derived from (options-schema.ts). Nothing else lists options: to
+ * add one, add a row.
  */
-import { z } from 'zod';
 import { parseDuration } from '../../model/duration.ts';
-import { Filter, regexpProblem } from './filter.ts';
+import { Filter } from './filter.ts';
 
 /** What a worker is given: by part, by key. Durations are seconds. An option that was not given and is not defaulted by the schema is not there. */
 export type NodeOptions = Readonly<Record<string, Readonly<Record<string, OptionValue>>>>;
@@ -43,64 +43,9 @@ export function optionKey(flag: string): string {
   return flag.replace(/[-.]/g, '_');
 }
 
-/** Schema of the block `node`, without the keys every block has. */
-export function optionsSchema(parts: readonly HasOptions[]): z.ZodType<NodeOptions> {
-  const withOptions = parts.filter((part) => (part.options ?? []).length > 0);
-  return z.strictObject(Object.fromEntries(withOptions.map((part) => [part.name, partSchema(part.options ?? [])])));
-}
-
-function partSchema(options: readonly PartOption[]) {
-  const shape = Object.fromEntries(options.map((option) => [optionKey(option.flag), optionSchema(option)]));
-  return z
-    .strictObject(shape)
-    .superRefine((values, context) => {
-      for (const { flag, excludes } of options) {
-        // Both rows name each other; one complaint is enough.
-        if (excludes === undefined || flag < excludes || !isSet(values[optionKey(flag)]) || !isSet(values[optionKey(excludes)])) continue;
-        context.addIssue({ code: 'custom', path: [optionKey(flag)], message: `cannot be combined with ${optionKey(excludes)}` });
-      }
-    })
-    .prefault({});
-}
-
-function isSet(value: unknown): boolean {
+/** Whether an option says something; '' is what an option of its kind says when it was not given. */
+export function isSet(value: unknown): boolean {
   return value !== undefined && value !== '';
-}
-
-function optionSchema(option: PartOption): z.ZodType<OptionValue> {
-  const schema = withoutDefault(option);
-  // A default in the schema would hide whether the option was given, on which the default of its counterpart depends.
-  if (option.excludes !== undefined) return schema.optional().meta({ description: option.help, defaultNote: option.default, ...metavar(option) });
-  return schema.prefault(option.default).meta({ description: option.help, ...metavar(option) });
-}
-
-function metavar({ kind }: PartOption): { metavar?: string } {
-  return kind === 'regexp' ? { metavar: 'REGEXP' } : kind === 'duration' ? { metavar: 'DURATION' } : {};
-}
-
-function withoutDefault({ kind }: PartOption): z.ZodType<OptionValue> {
-  switch (kind) {
-    case 'boolean':
-      return z.boolean();
-    case 'integer':
-      return z.int();
-    case 'list':
-      return z.array(z.string());
-    case 'string':
-      return z.string();
-    case 'duration':
-      return z.string().transform((text, context): number => {
-        const seconds = parseDuration(text);
-        if (seconds !== undefined) return seconds;
-        context.addIssue('expected a duration such as 15s, 1m30s or 500ms');
-        return z.NEVER;
-      });
-    case 'regexp':
-      return z.string().superRefine((text, context) => {
-        const problem = regexpProblem(text);
-        if (problem !== undefined) context.addIssue(`expected an RE2 regular expression: ${problem}`);
-      });
-  }
 }
 
 /** The options of one part, as its reader asks for them. Asking for one that its table lacks throws: a mistake in the part. */
