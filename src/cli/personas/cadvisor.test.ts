@@ -46,12 +46,12 @@ test('groups: the list that is given takes the place of the default list', async
   const parts = async (...flags: readonly string[]) => container((await load(...flags)).config).parts;
   const without = await parts('-disable_metrics=percpu,cpu');
   assert.deepEqual(
-    [without['cpu'], without['process'], without['hugetlb'], without['memory']],
+    [without['cpu'], without['process'], without['memory_numa'], without['memory']],
     [false, true, true, true],
     'the rest is on, what is off by default too',
   );
   const only = await parts('-enable_metrics=cpu,memory', '-disable_metrics=cpu');
-  assert.deepEqual([only['cpu'], only['memory'], only['network'], only['base']], [true, true, false, true]);
+  assert.deepEqual([only['cpu'], only['memory'], only['oom_event'], only['base']], [true, true, false, true]);
   assert.equal(options((await load('-disable_metrics=percpu')).config)['percpu'], false);
   await assert.rejects(load('-disable_metrics=cpu,accelerator'), /disable_metrics/);
 });

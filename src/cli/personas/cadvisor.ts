@@ -1,5 +1,5 @@
 import type { CollectorDefinition } from '../../collect/contract.ts';
-import type { Field } from '../../config/fields.ts';
+import { type Field, flagName } from '../../config/fields.ts';
 import type { GivenFlag } from '../args.ts';
 import type { Meaning, Persona, PersonaFlag } from '../persona.ts';
 
@@ -143,7 +143,8 @@ function translate(given: readonly GivenFlag[]): GivenFlag[] {
   if (groups !== undefined && areGroups(groups.value)) {
     const named = groupsOf(String(groups.value));
     const isOn = (name: string): boolean => (groups === enabled ? named.includes(name) : !named.includes(name));
-    for (const name of GROUPS) added.push({ name: name === 'percpu' ? 'container.percpu' : COLLECTORS + name, value: isOn(name), written: groups.written });
+    for (const name of GROUPS)
+      added.push({ name: flagName((name === 'percpu' ? 'container.percpu' : COLLECTORS + name).split('.')), value: isOn(name), written: groups.written });
   }
   return [...given.filter(({ name }) => name !== 'listen_ip' && name !== 'port'), ...added];
 }
