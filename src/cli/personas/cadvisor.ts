@@ -129,6 +129,12 @@ function flags(_definitions: readonly CollectorDefinition[], fields: readonly Fi
   ];
 }
 
+/** What a group is here; groups that this release does not have are no key. */
+function keysOf(group: string): string[] {
+  if (group === 'percpu') return ['container.percpu'];
+  return group === 'process' ? [`${COLLECTORS}process`, `${COLLECTORS}process_files`] : [COLLECTORS + group];
+}
+
 /** Joins address and port, and turns groups into parts, where one flag is not one key. */
 function translate(given: readonly GivenFlag[]): GivenFlag[] {
   const last = (name: string): GivenFlag | undefined => given.findLast((one) => one.name === name);
@@ -143,8 +149,9 @@ function translate(given: readonly GivenFlag[]): GivenFlag[] {
   if (groups !== undefined && areGroups(groups.value)) {
     const named = groupsOf(String(groups.value));
     const isOn = (name: string): boolean => (groups === enabled ? named.includes(name) : !named.includes(name));
-    for (const name of GROUPS)
-      added.push({ name: flagName((name === 'percpu' ? 'container.percpu' : COLLECTORS + name).split('.')), value: isOn(name), written: groups.written });
+    for (const name of GROUPS) {
+      for (const key of keysOf(name)) added.push({ name: flagName(key.split('.')), value: isOn(name), written: groups.written });
+    }
   }
   return [...given.filter(({ name }) => name !== 'listen_ip' && name !== 'port'), ...added];
 }

@@ -8,7 +8,7 @@ import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
 import { cpuGroup, percpuCount } from './cpu.ts';
 import { DiskIo } from './disk-io.ts';
 import { Group, type GroupSpec, GrowingGroup } from './group.ts';
-import { type Layout, detectLayout } from './layout.ts';
+import { detectLayout } from './layout.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
@@ -20,6 +20,7 @@ import { networkGroup } from './network.ts';
 import { containerLabels } from './labels.ts';
 import type { ContainerOptions } from './options.ts';
 import { processGroup } from './process.ts';
+import { processFilesGroup, schedGroup, tcpGroup, udpGroup } from './processes.ts';
 import { specGroup } from './spec.ts';
 import { cpuLoadGroup, oomGroup, pressureGroup } from './still.ts';
 import { Tree } from './tree.ts';
@@ -42,7 +43,7 @@ export function open(scope: Scope): HostSession {
   const selection = selectionOf(options);
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
-  const specs = groupSpecs(scope, options, layout, machine);
+  const specs = groupSpecs(scope, options, tree, machine);
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
@@ -66,8 +67,9 @@ export function open(scope: Scope): HostSession {
   };
 }
 
-function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, machine: MachineInfo): Record<string, () => GroupSpec> {
+function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine: MachineInfo): Record<string, () => GroupSpec> {
   const { roots, readers, wallMs } = scope;
+  const { layout } = tree;
   const unified = layout.kind === 'unified';
   const swapUsed = (): number => {
     const { swapTotal, swapFree } = memoryInfo(roots.procfs);
@@ -84,6 +86,10 @@ function groupSpecs(scope: Scope, options: ContainerOptions, layout: Layout, mac
     oom_event: () => oomGroup(unified),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(unified),
+    process_files: () => processFilesGroup(layout, roots.procfs),
+    sched: () => schedGroup(tree, roots.procfs),
+    tcp: () => tcpGroup(layout, roots.procfs),
+    udp: () => udpGroup(layout, roots.procfs),
     resource: () => resourceGroup(layout, roots.procfs, wallMs, swapUsed),
     spec: () => specGroup(unified, () => machine.read()),
   };

@@ -16,8 +16,12 @@ import {
   OOM,
   PRESSURE,
   PROCESS,
+  PROCESS_FILES,
   RESOURCES,
+  SCHED,
   SPEC,
+  TCP,
+  UDP,
 } from './families.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
 import { type ContainerOptions, containerOptions } from './options.ts';
@@ -55,6 +59,10 @@ export default defineCollector({
     part('oom_event', OOM),
     part('pressure', PRESSURE),
     part('process', PROCESS),
+    { ...rare('process_files', PROCESS_FILES), variants: [PLAIN.name, KUBELET] },
+    rare('sched', SCHED),
+    rare('tcp', TCP),
+    rare('udp', UDP),
     { name: 'resource', enabledByDefault: true, families: Object.values(RESOURCES), variants: [RESOURCE] },
     {
       name: 'runtimes',

@@ -164,6 +164,38 @@ export const PROCESS = {
   threadsMax: perCgroup('container_threads_max', 'gauge', 'Limit of tasks; 0 is no limit.'),
 } as const;
 
+/** Off by default: a look at each descriptor. */
+export const PROCESS_FILES = {
+  descriptors: perCgroup('container_file_descriptors', 'gauge', 'Open descriptors of the processes of the cgroup itself.'),
+  sockets: perCgroup('container_sockets', 'gauge', 'Sockets among the open descriptors.'),
+  ulimits: perCgroup('container_ulimits_soft', 'gauge', 'Soft limit of the first process; -1 is no limit.', ['ulimit']),
+} as const;
+
+/** Off by default: a look at each process. */
+export const SCHED = {
+  periods: perCgroup('container_cpu_schedstat_run_periods_total', 'counter', 'Times a process in or below the cgroup was given a CPU.'),
+  runSeconds: perCgroup('container_cpu_schedstat_run_seconds_total', 'counter', 'Time that processes in or below the cgroup ran, in seconds.'),
+  queueSeconds: perCgroup(
+    'container_cpu_schedstat_runqueue_seconds_total',
+    'counter',
+    'Time that processes in or below the cgroup waited for a CPU, in seconds.',
+  ),
+} as const;
+
+export const TCP = {
+  tcp: perCgroup('container_network_tcp_usage_total', 'gauge', 'TCP connections over IPv4 in the network namespace, by state.', ['tcp_state']),
+  tcp6: perCgroup('container_network_tcp6_usage_total', 'gauge', 'TCP connections over IPv6 in the network namespace, by state.', ['tcp_state']),
+} as const;
+
+export const UDP = {
+  udp: perCgroup('container_network_udp_usage_total', 'gauge', 'UDP over IPv4 in the network namespace: sockets, bytes queued, packets dropped.', [
+    'udp_state',
+  ]),
+  udp6: perCgroup('container_network_udp6_usage_total', 'gauge', 'UDP over IPv6 in the network namespace: sockets, bytes queued, packets dropped.', [
+    'udp_state',
+  ]),
+} as const;
+
 export const SPEC = {
   cpuPeriod: perCgroup('container_spec_cpu_period', 'gauge', 'Length of a quota period, in microseconds.'),
   cpuQuota: perCgroup('container_spec_cpu_quota', 'gauge', 'CPU time per period, in microseconds; absent without a quota.'),

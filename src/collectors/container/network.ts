@@ -50,7 +50,7 @@ export function networkGroup(layout: Layout, procfs: string): GroupSpec {
         format: { keys: 1, delimiters: ':', reopen: true },
         bind: (rows) => bindInterfaces(rows, place),
         path(cgroup) {
-          const pid = cgroup.id === '/' ? 1 : cgroup.identity?.sandbox === true ? firstProcess(layout, cgroup) : 0;
+          const pid = networkProcess(layout, cgroup);
           return pid === 0 ? undefined : `${procfs}/${pid}/net/dev`;
         },
       },
@@ -66,6 +66,12 @@ function bindInterfaces(rows: readonly Token[][], place: (family: Family, name: 
     for (const [field, family] of FIELDS) numbers.push({ at: (values[field] as Token).at, column: place(family, name.text), over: 1 });
   }
   return { numbers };
+}
+
+/** A process in the network namespace that is shown under a cgroup; 0 when it has none. */
+export function networkProcess(layout: Layout, cgroup: Cgroup): number {
+  if (cgroup.id === '/') return 1;
+  return cgroup.identity?.sandbox === true ? firstProcess(layout, cgroup) : 0;
 }
 
 /** 0 when the cgroup is empty or going. */
