@@ -44,7 +44,7 @@ toynet: {interval: 1s, targets: [{name: calm}, {name: exits, exits: true}]}
 
   // While the crashing ones wait for their next try, the others go on at their own pace.
   const before = sampleValue(text, 'toy_runs{part="calm"}');
-  await until(2000, 'the calm part of the host goes on', async () => sampleValue(await page(), 'toy_runs{part="calm"}') >= before + 3);
+  await until(10_000, 'the calm part of the host goes on', async () => sampleValue(await page(), 'toy_runs{part="calm"}') >= before + 3);
   await until(10_000, 'the calm target of the same shard is up', async () => up(await page(), 'only",target="calm"') === 1);
 
   writeFileSync(crashFile, '');
