@@ -59,7 +59,12 @@ async function main(): Promise<number | undefined> {
     process.stdout.write(text);
     return stop(daemon, failed ? COLLECTOR_FAILED : 0);
   }
-  log.info('starting', { version, server: server.describe, readers: readers.native ? 'native' : 'typescript', roles: [...new Set(wanted.jobs.map((job) => job.role))] });
+  log.info('starting', {
+    version,
+    server: server.describe,
+    readers: readers.native ? 'native' : 'typescript',
+    roles: [...new Set(wanted.jobs.map((job) => job.role))],
+  });
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) return;
@@ -99,6 +104,8 @@ try {
   const code = await main();
   if (code !== undefined) process.exitCode = code;
 } catch (error) {
-  process.stderr.write(`exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
   exitNow(RUNTIME);
 }

@@ -329,7 +329,7 @@ export class Channel {
   /** The variant of this name, or the plain one. */
   variant(name: string): number {
     const found = this.memory.variants.findIndex((variant) => variant.name === name);
-    return found < 0 ? 0 : found;
+    return Math.max(0, found);
   }
 }
 

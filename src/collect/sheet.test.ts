@@ -51,7 +51,11 @@ test('label values are escaped, and sorted as their UTF-8 bytes', () => {
   page.sample(temperature, ['\u{1f600}', 'x'], 1);
   page.sample(temperature, ['\uffee', 'x'], 2);
   page.sample(temperature, ['a"b\\c\nd', 'x'], 3);
-  const values = page.text().split('\n').filter((line) => line.startsWith('b_')).map((line) => line.slice(-1));
+  const values = page
+    .text()
+    .split('\n')
+    .filter((line) => line.startsWith('b_'))
+    .map((line) => line.slice(-1));
   assert.deepEqual(values, ['3', '2', '1']);
   assert.match(page.text(), /chip="a\\"b\\\\c\\nd"/);
 });
@@ -89,10 +93,14 @@ test('a histogram is sorted by bound, then sum and count', () => {
   for (const bound of ['+Inf', '10', '0.5', '2']) page.set(page.slot(delay, ['r', bound], names, -1, '_bucket'), 1);
   page.set(page.slot(delay, ['r'], ['op'], -1, '_count'), 4);
   page.set(page.slot(delay, ['r'], ['op'], -1, '_sum'), 5);
-  assert.deepEqual(
-    page.text().split('\n').slice(2, -1),
-    ['d_seconds_bucket{op="r",le="0.5"} 1', 'd_seconds_bucket{op="r",le="2"} 1', 'd_seconds_bucket{op="r",le="10"} 1', 'd_seconds_bucket{op="r",le="+Inf"} 1', 'd_seconds_sum{op="r"} 5', 'd_seconds_count{op="r"} 4'],
-  );
+  assert.deepEqual(page.text().split('\n').slice(2, -1), [
+    'd_seconds_bucket{op="r",le="0.5"} 1',
+    'd_seconds_bucket{op="r",le="2"} 1',
+    'd_seconds_bucket{op="r",le="10"} 1',
+    'd_seconds_bucket{op="r",le="+Inf"} 1',
+    'd_seconds_sum{op="r"} 5',
+    'd_seconds_count{op="r"} 4',
+  ]);
 });
 
 test('the series budget refuses what is over it, by name', () => {
@@ -100,7 +108,13 @@ test('the series budget refuses what is over it, by name', () => {
   for (const chip of ['a', 'b', 'c', 'd']) page.sample(temperature, [chip, 's'], 1);
   assert.equal(page.counts.overBudget, 2);
   assert.equal(page.counts.overBudgetFamily, 'b_celsius');
-  assert.equal(page.text().split('\n').filter((line) => line.startsWith('b_')).length, 2);
+  assert.equal(
+    page
+      .text()
+      .split('\n')
+      .filter((line) => line.startsWith('b_')).length,
+    2,
+  );
 });
 
 test('the byte budget leaves out whole families, and says which', () => {
@@ -120,5 +134,11 @@ test('series that stay away free their slots, so label values from data cannot p
     page.sample(temperature, [`chip${run}`, 's'], 1);
   }
   assert.ok(page.known <= 200, `${page.known} series are kept`);
-  assert.equal(page.text().split('\n').filter((line) => line.startsWith('b_')).length, 1);
+  assert.equal(
+    page
+      .text()
+      .split('\n')
+      .filter((line) => line.startsWith('b_')).length,
+    1,
+  );
 });

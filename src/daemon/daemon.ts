@@ -171,7 +171,10 @@ export class Daemon {
     if (gone.length + added.length > 0) {
       for (const view of this.#views.all()) {
         this.#views.redescribe(view, (id, memory) => this.#describe(id, view.name, memory));
-        this.#scheduler.setView(view.name, this.#jobsOf(this.#filters.get(view.name) as ViewFilter).map(({ spec }) => spec.id));
+        this.#scheduler.setView(
+          view.name,
+          this.#jobsOf(this.#filters.get(view.name) as ViewFilter).map(({ spec }) => spec.id),
+        );
       }
     }
     await this.#listen(plan.listeners);
@@ -204,7 +207,16 @@ export class Daemon {
     const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
     return {
       id: this.#newId(),
-      collector, part, target: planned.target, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes,
+      collector,
+      part,
+      target: planned.target,
+      worker,
+      options,
+      roots,
+      parts,
+      deadlineMs,
+      maxSeries,
+      maxBytes,
       channel: makeChannel(variants, maxBytes, planned.failures),
       ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
     };
@@ -255,7 +267,12 @@ export class Daemon {
     const live = this.#liveJob(job);
     if (live === undefined) return;
     const { role, part, target, deadlineMs } = live.planned;
-    this.#options.log.throttled(`${live.planned.key} timeout`, 'warn', 'collector passed its deadline', { role, collector: part, target: target.name, deadline_seconds: deadlineMs / 1000 });
+    this.#options.log.throttled(`${live.planned.key} timeout`, 'warn', 'collector passed its deadline', {
+      role,
+      collector: part,
+      target: target.name,
+      deadline_seconds: deadlineMs / 1000,
+    });
   }
 
   // --- views ---
@@ -270,7 +287,11 @@ export class Daemon {
       roles: filter.roles.map((role) => ROLES.indexOf(role)),
       describe: (id, memory) => this.#describe(id, name, memory),
     });
-    if (handle !== undefined) this.#scheduler.setView(name, this.#jobsOf(filter).map(({ spec }) => spec.id));
+    if (handle !== undefined)
+      this.#scheduler.setView(
+        name,
+        this.#jobsOf(filter).map(({ spec }) => spec.id),
+      );
     return handle;
   }
 
@@ -285,20 +306,24 @@ export class Daemon {
   }
 
   #jobsOf(filter: ViewFilter): LiveJob[] {
-    return [...this.#jobs.values()]
-      .filter(({ planned }) => shows(filter, planned))
-      // Families that several collectors share (scrape success) list their series in this order.
-      .sort((a, b) => ROLES.indexOf(a.planned.role) - ROLES.indexOf(b.planned.role) || (a.planned.key < b.planned.key ? -1 : 1));
+    return (
+      [...this.#jobs.values()]
+        .filter(({ planned }) => shows(filter, planned))
+        // Families that several collectors share (scrape success) list their series in this order.
+        .sort((a, b) => ROLES.indexOf(a.planned.role) - ROLES.indexOf(b.planned.role) || (a.planned.key < b.planned.key ? -1 : 1))
+    );
   }
 
   #describe(id: number, name: string, memory: ViewMemory): BuilderMail {
     const filter = this.#filters.get(name) as ViewFilter;
     const merged = filter.target === undefined;
-    const entries = this.#jobsOf(filter).map(({ planned, spec }): ViewEntry => ({
-      channel: spec.channel,
-      variant: filter.variant ?? (merged && this.#plan.severalTargets.includes(planned.role) ? TARGET_VARIANT : PLAIN.name),
-      role: ROLES.indexOf(planned.role),
-    }));
+    const entries = this.#jobsOf(filter).map(
+      ({ planned, spec }): ViewEntry => ({
+        channel: spec.channel,
+        variant: filter.variant ?? (merged && this.#plan.severalTargets.includes(planned.role) ? TARGET_VARIANT : PLAIN.name),
+        role: ROLES.indexOf(planned.role),
+      }),
+    );
     for (const fixed of filter.fixed ?? []) entries.push({ channel: this.#fixedChannel(fixed), variant: PLAIN.name, role: -1 });
     const self = filter.roles.includes('exporterd') && filter.parts === undefined;
     if (self) entries.push({ channel: this.#selfChannel, variant: PLAIN.name, role: -1 });
@@ -325,7 +350,12 @@ export class Daemon {
   }
 
   #tellSelf(): void {
-    const jobs = [...this.#jobs.values()].map(({ planned, spec }) => ({ role: planned.role, part: planned.part, target: planned.target.name, channel: spec.channel }));
+    const jobs = [...this.#jobs.values()].map(({ planned, spec }) => ({
+      role: planned.role,
+      part: planned.part,
+      target: planned.target.name,
+      channel: spec.channel,
+    }));
     this.#mail({ kind: 'self', cells: this.#cells.takeNew(), jobs });
   }
 
@@ -339,11 +369,17 @@ export class Daemon {
         ring(this.#bell);
         break;
       case 'too-large':
-        this.#options.log.throttled(`too large ${news.id}`, 'warn', 'a page is larger than pages may be and was cut at a family', { view: this.#views.byId(news.id)?.name });
+        this.#options.log.throttled(`too large ${news.id}`, 'warn', 'a page is larger than pages may be and was cut at a family', {
+          view: this.#views.byId(news.id)?.name,
+        });
         break;
       case 'conflict':
         this.#cells.cell(own.mergeConflicts).add(1);
-        this.#options.log.once(`conflict ${news.family}`, 'warn', 'two collectors give one family different types', { family: news.family, kept: news.kept, dropped: news.dropped });
+        this.#options.log.once(`conflict ${news.family}`, 'warn', 'two collectors give one family different types', {
+          family: news.family,
+          kept: news.kept,
+          dropped: news.dropped,
+        });
         break;
       default:
         news satisfies never;

@@ -163,7 +163,13 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
 }
 
 /** What the peer shows of a run that gave nothing. */
-function failurePages(definition: CollectorDefinition, part: Part, variants: readonly Variant[], deadlineSeconds: number, readers: PlanInputs['readers']): FixedPage[] {
+function failurePages(
+  definition: CollectorDefinition,
+  part: Part,
+  variants: readonly Variant[],
+  deadlineSeconds: number,
+  readers: PlanInputs['readers'],
+): FixedPage[] {
   const sheet = new Sheet(readers, { maxSeries: 1000, maxBytes: 1 << 20 });
   sheet.begin();
   definition.report(part.name, 'timeout', deadlineSeconds, sheet);

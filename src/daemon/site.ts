@@ -122,7 +122,9 @@ export function site(inputs: SiteInputs): Site {
         return { status: 200, headers: TEXT, body: 'ok\n' };
       case '/-/ready':
       case '/readyz':
-        return inputs.isReady() ? { status: 200, headers: TEXT, body: 'ready\n' } : { status: 503, headers: TEXT, body: 'not ready: the first collection is under way\n' };
+        return inputs.isReady()
+          ? { status: 200, headers: TEXT, body: 'ready\n' }
+          : { status: 503, headers: TEXT, body: 'not ready: the first collection is under way\n' };
       default:
         return { status: 404, headers: TEXT, body: 'not found\n' };
     }

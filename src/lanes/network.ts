@@ -90,7 +90,9 @@ async function round(held: readonly Held[], deadlineMs: number): Promise<void> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), deadlineMs);
   const passed = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(new CollectError('timeout', first.job.spec.target.address, `no answer within ${deadlineMs} ms`)), { once: true });
+    controller.signal.addEventListener('abort', () => reject(new CollectError('timeout', first.job.spec.target.address, `no answer within ${deadlineMs} ms`)), {
+      once: true,
+    });
   });
   passed.catch(() => undefined);
   const end = (job: Job, ending: Ending, error?: unknown): void => job.end(ending, error, now(), 0);

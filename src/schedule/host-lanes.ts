@@ -87,7 +87,10 @@ export class HostLanes {
       this.#idLimit = Math.max(this.#idLimit, spec.id + 1);
     }
     this.#common ??= this.#open(-1);
-    this.#move(this.#common, specs.map((spec) => spec.id));
+    this.#move(
+      this.#common,
+      specs.map((spec) => spec.id),
+    );
   }
 
   remove(ids: readonly number[]): void {
@@ -120,7 +123,12 @@ export class HostLanes {
       else byLane.set(job.lane, [...(byLane.get(job.lane) ?? []), id]);
     }
     // What the lane was told before and has not reached yet stays in its batch.
-    for (const [lane, batch] of byLane) this.#begin(lane, batch, lane.batch.filter((id) => this.#isPendingId(id)));
+    for (const [lane, batch] of byLane)
+      this.#begin(
+        lane,
+        batch,
+        lane.batch.filter((id) => this.#isPendingId(id)),
+      );
     return skipped;
   }
 
@@ -308,7 +316,10 @@ export class HostLanes {
   /** Moves jobs; those that their old lane has not reached start at once. */
   #moveDue(lane: Lane, jobs: readonly HostJob[]): void {
     const due = jobs.filter(isPending).map((job) => job.spec.id);
-    this.#move(lane, jobs.map((job) => job.spec.id));
+    this.#move(
+      lane,
+      jobs.map((job) => job.spec.id),
+    );
     if (due.length > 0) this.#begin(lane, due);
   }
 
@@ -337,7 +348,10 @@ export class HostLanes {
     setTimeout(() => {
       if (this.#closed) return;
       this.#common ??= this.#open(-1);
-      this.#move(this.#common, jobs.filter((job) => this.#jobs.get(job.spec.id) === job).map((job) => job.spec.id));
+      this.#move(
+        this.#common,
+        jobs.filter((job) => this.#jobs.get(job.spec.id) === job).map((job) => job.spec.id),
+      );
     }, delayMs).unref();
   }
 

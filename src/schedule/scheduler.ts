@@ -180,7 +180,10 @@ export class Scheduler {
     if (known !== undefined) {
       known.jobs = jobs;
       known.groups = this.#groupsOf(jobs);
-      this.#timetable.setViewJobs(known.times, known.groups.map((group) => group.id));
+      this.#timetable.setViewJobs(
+        known.times,
+        known.groups.map((group) => group.id),
+      );
       return;
     }
     const { cells } = this.#options;

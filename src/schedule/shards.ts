@@ -143,10 +143,12 @@ export class Shards {
     this.#closed = true;
     const closing = [...this.#jobs.values()].map((job) => sessionKey(job.spec));
     const shards = new Set([...this.#own.values(), ...this.#common.filter((shard) => shard !== undefined)]);
-    await Promise.all([...new Set(closing)].map((key) => {
-      const shard = this.#own.get(key) ?? this.#common[slotOf(key, this.#common.length)];
-      return shard?.pool.run({ kind: 'close', key, jobs: [] } satisfies ShardTask).catch(() => undefined);
-    }));
+    await Promise.all(
+      [...new Set(closing)].map((key) => {
+        const shard = this.#own.get(key) ?? this.#common[slotOf(key, this.#common.length)];
+        return shard?.pool.run({ kind: 'close', key, jobs: [] } satisfies ShardTask).catch(() => undefined);
+      }),
+    );
     await Promise.all([...shards].map((shard) => shard.pool.destroy()));
   }
 

@@ -125,7 +125,13 @@ export class ViewTarget {
     const current = Atomics.load(words, CURRENT);
     if (current < 0) return undefined;
     const get = (word: number): number => words[this.#head.of(current, word)] as number;
-    return { bytes: get(BYTES), gzipBytes: get(GZIP_BYTES), series: get(SERIES), builds: words[BUILDS] as number, buildSeconds: floats[BUILD_SECONDS] as number };
+    return {
+      bytes: get(BYTES),
+      gzipBytes: get(GZIP_BYTES),
+      series: get(SERIES),
+      builds: words[BUILDS] as number,
+      buildSeconds: floats[BUILD_SECONDS] as number,
+    };
   }
 
   /** A generation that is neither current nor pinned, or -1 (counted: the readers of the oldest one must go). */

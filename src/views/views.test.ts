@@ -51,9 +51,22 @@ const two = family('two', 'counter', 'Two.');
 test('merging shows each family once, in byte order, with the samples of all channels', () => {
   const a = source();
   const b = source();
-  a.run([[up, ['a'], 1], [two, [], 2]]);
-  b.run([[up, ['b'], 0], [one, [], 1]]);
-  const merger = new Merger([{ channel: a.channel, variant: 0, role: 0 }, { channel: b.channel, variant: 0, role: 1 }], 2, () => assert.fail('no conflict'));
+  a.run([
+    [up, ['a'], 1],
+    [two, [], 2],
+  ]);
+  b.run([
+    [up, ['b'], 0],
+    [one, [], 1],
+  ]);
+  const merger = new Merger(
+    [
+      { channel: a.channel, variant: 0, role: 0 },
+      { channel: b.channel, variant: 0, role: 1 },
+    ],
+    2,
+    () => assert.fail('no conflict'),
+  );
   const page = growing();
   const merged = merger.merge(page, 20);
   assert.equal(
@@ -68,13 +81,29 @@ test('a family that appears later is merged in its place; another TYPE is droppe
   const a = source();
   const b = source();
   const conflicts: string[] = [];
-  const merger = new Merger([{ channel: a.channel, variant: 0, role: 0 }, { channel: b.channel, variant: 0, role: 0 }], 1, (name, kept, dropped) => conflicts.push(`${name} ${kept} ${dropped}`));
+  const merger = new Merger(
+    [
+      { channel: a.channel, variant: 0, role: 0 },
+      { channel: b.channel, variant: 0, role: 0 },
+    ],
+    1,
+    (name, kept, dropped) => conflicts.push(`${name} ${kept} ${dropped}`),
+  );
   const page = growing();
-  a.run([[two, [], 1], [one, [], 1]]);
+  a.run([
+    [two, [], 1],
+    [one, [], 1],
+  ]);
   a.run([[two, [], 1]]);
-  b.run([[family('two', 'gauge', 'Other.'), [], 9], [family('up_success', 'gauge', 'Other words.', ['collector']), ['b'], 1]]);
+  b.run([
+    [family('two', 'gauge', 'Other.'), [], 9],
+    [family('up_success', 'gauge', 'Other words.', ['collector']), ['b'], 1],
+  ]);
   assert.doesNotMatch(page.text(merger.merge(page, 20).bytes), /one|two 9/);
-  a.run([[one, [], 5], [up, ['a'], 1]]);
+  a.run([
+    [one, [], 5],
+    [up, ['a'], 1],
+  ]);
   const text = page.text(merger.merge(page, 40).bytes);
   assert.match(text, /^# HELP one One\.\n# TYPE one gauge\none 5\n/);
   assert.match(text, /# HELP up_success Shared by two collectors\.\n# TYPE up_success gauge\nup_success\{collector="a"\} 1\nup_success\{collector="b"\} 1\n/);
@@ -120,7 +149,10 @@ test('nothing older than the bound is shown', () => {
 
 test('only the families asked for', () => {
   const { channel, run } = source();
-  run([[one, [], 1], [two, [], 2]]);
+  run([
+    [one, [], 1],
+    [two, [], 2],
+  ]);
   const merger = new Merger([{ channel, variant: 0, role: 0 }], 1, () => undefined, ['two']);
   const page = growing();
   assert.equal(page.text(merger.merge(page, 20).bytes), '# HELP two Two.\n# TYPE two counter\ntwo 2\n');
@@ -141,7 +173,12 @@ function built(gzip: boolean, big = 0) {
     const page = target.page(generation);
     const merged = merger.merge(page, 20);
     const zipped = gzip ? gzipPage(readers, page.bytes.subarray(0, merged.bytes), merged.timeAt, target.gzip(generation)) : undefined;
-    target.publish(generation, { ...merged, gzipBytes: zipped?.bytes ?? 0, gzipTimeAt: zipped?.timeAt ?? -1, crc: zipped?.crc ?? 0, oldestMs: merger.oldestMs }, 20, 0.001);
+    target.publish(
+      generation,
+      { ...merged, gzipBytes: zipped?.bytes ?? 0, gzipTimeAt: zipped?.timeAt ?? -1, crc: zipped?.crc ?? 0, oldestMs: merger.oldestMs },
+      20,
+      0.001,
+    );
     return true;
   };
   return { memory, build, reader: new ViewReader(memory, () => 0) };

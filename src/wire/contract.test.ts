@@ -73,9 +73,7 @@ function fetchPage(port: number, path: string, options: RequestOptions = {}): Pr
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
       incoming.on('error', reject);
-      incoming.on('end', () =>
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) }),
-      );
+      incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) }));
     });
     sent.on('error', reject);
     sent.end();
@@ -135,10 +133,7 @@ for (const [adapter, open] of ADAPTERS) {
 
 function contract(adapter: string, open: () => WireServer): void {
   /** A server on a free port with this site, closed when the test ends. */
-  async function serve(
-    t: TestContext,
-    answer: (request: WireRequest) => WireAnswer | Promise<WireAnswer>,
-  ): Promise<{ server: WireServer; port: number }> {
+  async function serve(t: TestContext, answer: (request: WireRequest) => WireAnswer | Promise<WireAnswer>): Promise<{ server: WireServer; port: number }> {
     const server = open();
     t.after(() => server.close(0));
     const { address } = await server.listen('127.0.0.1', 0, { answer });
@@ -157,10 +152,7 @@ function contract(adapter: string, open: () => WireServer): void {
     await eventually(() => page.released === 1 && server.active === 0, 'released and idle');
     assert.equal(page.waits, 0);
     const raw = await talk(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', /\r\n\r\n/);
-    assert.match(
-      raw,
-      /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain; version=0\.0\.4; charset=utf-8\r\nX-Second: two\r\n/,
-    );
+    assert.match(raw, /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain; version=0\.0\.4; charset=utf-8\r\nX-Second: two\r\n/);
   });
 
   test('what the site sees of a request', async (t) => {
@@ -182,9 +174,7 @@ function contract(adapter: string, open: () => WireServer): void {
 
   test('HEAD: headers of the GET, Content-Length included, no body', async (t) => {
     const pages = [new Page(pattern(45_000)), new Page(pattern(MIB), pattern(3))];
-    const { port } = await serve(t, ({ path }) =>
-      path === '/text' ? reply('héllo') : reply(pages[Number(path.slice(1))] ?? ''),
-    );
+    const { port } = await serve(t, ({ path }) => (path === '/text' ? reply('héllo') : reply(pages[Number(path.slice(1))] ?? '')));
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     t.after(() => agent.destroy());
     for (const [path, length] of [
@@ -255,12 +245,7 @@ function contract(adapter: string, open: () => WireServer): void {
     await eventually(() => server.active === 0, 'idle');
   });
 
-  for (const sizes of [
-    [10, 20, 30],
-    [20_000, 1, 20_000, 0, 20_000],
-    [MIB, 7, 300_000],
-    Array<number>(100).fill(2_000),
-  ]) {
+  for (const sizes of [[10, 20, 30], [20_000, 1, 20_000, 0, 20_000], [MIB, 7, 300_000], Array<number>(100).fill(2_000)]) {
     test(`a body of ${sizes.length} parts, ${sizes.slice(0, 5)} bytes ...`, async (t) => {
       const page = new Page(...sizes.map((size) => pattern(size)));
       const { port } = await serve(t, () => reply(page));
@@ -305,8 +290,7 @@ function contract(adapter: string, open: () => WireServer): void {
     ['two parts', () => [pattern(5 * MIB), pattern(5 * MIB)]],
     ['4,000 parts', () => Array.from({ length: 4_000 }, (_, i) => pattern(1_000 + i))],
   ] as const) {
-    test(`10 MB of ${what} to a slow reader: waiting, and whole in the end`, (t) =>
-      slowReader(t, new Page(...parts())));
+    test(`10 MB of ${what} to a slow reader: waiting, and whole in the end`, (t) => slowReader(t, new Page(...parts())));
   }
 
   async function slowReader(t: TestContext, page: Page): Promise<void> {
@@ -369,9 +353,7 @@ function contract(adapter: string, open: () => WireServer): void {
     const gated = new Promise<void>((resolve) => {
       gate.open = resolve;
     });
-    const { server, port } = await serve(t, ({ path }) =>
-      gated.then(() => reply(pages[Number(path.slice(1))] ?? 'none')),
-    );
+    const { server, port } = await serve(t, ({ path }) => gated.then(() => reply(pages[Number(path.slice(1))] ?? 'none')));
     const sockets = ['/0', '/1', '/2'].map((path) => pausedClient(port, path));
     await eventually(() => server.active === 3, 'three waiting');
     for (const socket of sockets) socket.destroy();
@@ -422,9 +404,7 @@ function contract(adapter: string, open: () => WireServer): void {
   test('200 connections at once', async (t) => {
     const bytes = pattern(45_000);
     let released = 0;
-    const { server, port } = await serve(t, () =>
-      reply({ parts: [bytes], length: bytes.length, release: () => void released++, waiting: () => {} }),
-    );
+    const { server, port } = await serve(t, () => reply({ parts: [bytes], length: bytes.length, release: () => void released++, waiting: () => {} }));
     const all = await Promise.all(Array.from({ length: 200 }, () => fetchPage(port, '/')));
     for (const received of all) assert.ok(received.body.equals(bytes));
     await eventually(() => released === 200 && server.active === 0, 'released and idle');
@@ -434,12 +414,7 @@ function contract(adapter: string, open: () => WireServer): void {
     const { port } = await serve(t, () => reply('fine'));
     const huge = `GET / HTTP/1.1\r\nHost: a\r\nX-Huge: ${'a'.repeat(2 * MIB)}\r\n\r\n`;
     assert.match(await talk(port, huge, /\r\n\r\n/), /^(HTTP\/1\.1 (431|400) |$)/);
-    for (const bad of [
-      '\x00\x01\x02\r\n\r\n',
-      'GET\r\n\r\n',
-      'GET / HTTP/9.9\r\nHost: a\r\n\r\n',
-      'GET / HTTP/1.1\r\nbad header\r\n\r\n',
-    ]) {
+    for (const bad of ['\x00\x01\x02\r\n\r\n', 'GET\r\n\r\n', 'GET / HTTP/9.9\r\nHost: a\r\n\r\n', 'GET / HTTP/1.1\r\nbad header\r\n\r\n']) {
       assert.doesNotMatch(await talk(port, bad, /\r\n\r\n/, 300), /^HTTP\/1\.1 200/);
     }
     assert.equal((await fetchPage(port, '/')).body.toString(), 'fine');
@@ -475,9 +450,7 @@ function contract(adapter: string, open: () => WireServer): void {
   test('several listeners with a site each; stop ends one, connections go on', async (t) => {
     const server = open();
     t.after(() => server.close(0));
-    const listenings = await Promise.all(
-      ['a', 'b'].map((name) => server.listen('127.0.0.1', 0, { answer: () => reply(name) })),
-    );
+    const listenings = await Promise.all(['a', 'b'].map((name) => server.listen('127.0.0.1', 0, { answer: () => reply(name) })));
     const [portA, portB] = listenings.map(({ address }) => Number(address.split(':')[1])) as [number, number];
     assert.notEqual(portA, portB);
     assert.equal((await fetchPage(portA, '/')).body.toString(), 'a');
@@ -557,10 +530,7 @@ function contract(adapter: string, open: () => WireServer): void {
   });
 
   test('200 slow readers of a 10 MB page cost the server little more than the page', async (t) => {
-    const child = fork(new URL(`../../test/wire/page-server${extname(import.meta.url)}`, import.meta.url), [
-      adapter,
-      '10',
-    ]);
+    const child = fork(new URL(`../../test/wire/page-server${extname(import.meta.url)}`, import.meta.url), [adapter, '10']);
     t.after(() => child.kill());
     const next = async (): Promise<PageReport> => (await once(child, 'message'))[0] as PageReport; // Its only message.
     const ask = (): Promise<PageReport> => {

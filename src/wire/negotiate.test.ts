@@ -14,27 +14,11 @@ const ACCEPTS: readonly (readonly [who: string, accept: string, escaping: string
   ['Prometheus <= 2.48', `${OM1},${OM0};q=0.75,${TEXT0};q=0.5,*/*;q=0.1`, 'underscores'],
   ['2.53', `${OM1};q=0.5,${OM0};q=0.4,${TEXT0};q=0.3,*/*;q=0.2`, 'underscores'],
   ['2.55, UTF-8', `${OM1}${UTF8};q=0.5,${OM0}${UTF8};q=0.4,${TEXT0}${UTF8};q=0.3,*/*;q=0.2`, 'allow-utf-8'],
-  [
-    '3.0 - 3.2',
-    `${OM1}${UTF8};q=0.6,${OM0}${UTF8};q=0.5,${TEXT1}${UTF8}${UTF8};q=0.4,${TEXT0}${UTF8};q=0.3,*/*;q=0.2`,
-    'allow-utf-8',
-  ],
-  [
-    '3.3',
-    `${OM1}${UTF8};q=0.6,${OM0}${UTF8};q=0.5,${TEXT1}${UTF8};q=0.4,${TEXT0}${UTF8};q=0.3,*/*;q=0.2`,
-    'allow-utf-8',
-  ],
+  ['3.0 - 3.2', `${OM1}${UTF8};q=0.6,${OM0}${UTF8};q=0.5,${TEXT1}${UTF8}${UTF8};q=0.4,${TEXT0}${UTF8};q=0.3,*/*;q=0.2`, 'allow-utf-8'],
+  ['3.3', `${OM1}${UTF8};q=0.6,${OM0}${UTF8};q=0.5,${TEXT1}${UTF8};q=0.4,${TEXT0}${UTF8};q=0.3,*/*;q=0.2`, 'allow-utf-8'],
   ['>= 3.4', `${OM1}${UTF8};q=0.6,${OM0};q=0.5,${TEXT1}${UTF8};q=0.4,${TEXT0};q=0.3,*/*;q=0.2`, 'allow-utf-8'],
-  [
-    '>= 3.4, protobuf',
-    `${PROTO};q=0.6,${OM1}${UTF8};q=0.5,${OM0};q=0.4,${TEXT1}${UTF8};q=0.3,${TEXT0};q=0.2,*/*;q=0.1`,
-    'allow-utf-8',
-  ],
-  [
-    '>= 3.4, values',
-    `${OM1};escaping=values;q=0.6,${OM0};q=0.5,${TEXT1};escaping=values;q=0.4,${TEXT0};q=0.3,*/*;q=0.2`,
-    'values',
-  ],
+  ['>= 3.4, protobuf', `${PROTO};q=0.6,${OM1}${UTF8};q=0.5,${OM0};q=0.4,${TEXT1}${UTF8};q=0.3,${TEXT0};q=0.2,*/*;q=0.1`, 'allow-utf-8'],
+  ['>= 3.4, values', `${OM1};escaping=values;q=0.6,${OM0};q=0.5,${TEXT1};escaping=values;q=0.4,${TEXT0};q=0.3,*/*;q=0.2`, 'values'],
   ['no header', '', 'underscores'],
   ['curl', '*/*', 'underscores'],
   ['a browser', 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8', 'underscores'],
@@ -88,10 +72,7 @@ for (const [acceptEncoding, isGzip] of ENCODINGS) {
 test('the memo stays right over more texts than it holds', () => {
   for (let round = 0; round < 2; round++) {
     for (let i = 0; i < 500; i++) {
-      assert.match(
-        contentTypeFor(`${TEXT0};escaping=${i % 2 === 0 ? 'dots' : 'values'};n=${i}`),
-        i % 2 === 0 ? /dots$/ : /values$/,
-      );
+      assert.match(contentTypeFor(`${TEXT0};escaping=${i % 2 === 0 ? 'dots' : 'values'};n=${i}`), i % 2 === 0 ? /dots$/ : /values$/);
       assert.equal(acceptsGzip(`gzip;q=${i / 1000}`), i > 0);
     }
   }

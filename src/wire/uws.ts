@@ -52,10 +52,7 @@ export function loadUws(): LoadedUws | { readonly reason: string } {
 function requireNative(require: NodeJS.Require, name: string): UwsModule {
   // The loader of this republication answers a binary that does not load with a slow JavaScript twin and a console
   // warning, so its binary is asked for directly: the error then is the true one (ABI, glibc, no such file).
-  const entry =
-    name === '@trufflesuite/uws-js-unofficial'
-      ? `${name}/binaries/uws_${process.platform}_${process.arch}_${process.versions.modules}.node`
-      : name;
+  const entry = name === '@trufflesuite/uws-js-unofficial' ? `${name}/binaries/uws_${process.platform}_${process.arch}_${process.versions.modules}.node` : name;
   const uws: UwsModule = require(entry);
   if (!Function.prototype.toString.call(uws.App).includes('[native code]')) {
     throw new Error('loads only as a JavaScript imitation, not as native code');
