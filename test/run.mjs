@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const words = process.argv.slice(2);
 const tests = ['src', 'test']
-  .flatMap((folder) => readdirSync(join(root, 'dist', folder), { recursive: true, withFileTypes: true }).map((entry) => join(entry.parentPath ?? entry.path, entry.name)))
+  .flatMap((folder) =>
+    readdirSync(join(root, 'dist', folder), { recursive: true, withFileTypes: true }).map((entry) => join(entry.parentPath ?? entry.path, entry.name)),
+  )
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => existsSync(file.replace(join(root, 'dist'), root.replace(/\/$/, '')).replace(/\.js$/, '.ts')))
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
@@ -17,5 +19,9 @@ if (tests.length === 0) {
   console.error('no compiled test found: run npm run build');
   process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...tests], { cwd: root, stdio: 'inherit' });
+// A file that hangs, or a test in it, is a failure and not a run without end.
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...tests], {
+  cwd: root,
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);
