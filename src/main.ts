@@ -24,7 +24,7 @@ async function main(): Promise<number | undefined> {
   const version = packageVersion();
   const prepared = await prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
   if (prepared.kind === 'print') {
-    process.stdout.write(prepared.text);
+    await print(prepared.text);
     return 0;
   }
   if (prepared.kind === 'usage') {
@@ -56,7 +56,7 @@ async function main(): Promise<number | undefined> {
     await daemon.apply({ ...wanted, listeners: [] });
     const front = wanted.listeners[0]?.routes[0]?.filter as ViewFilter;
     const { text, failed } = await daemon.page('once', front);
-    process.stdout.write(text);
+    await print(text);
     return stop(daemon, failed ? COLLECTOR_FAILED : 0);
   }
   log.info('starting', {
@@ -86,6 +86,11 @@ async function prepareApart(called: Called): Promise<Prepared> {
   const planner = new Worker(new URL('./daemon/planner.js', import.meta.url), { workerData: called });
   const [prepared] = (await once(planner, 'message')) as [Prepared];
   return prepared;
+}
+
+/** Resolves when all of it is in the pipe: a reader may be slower than the end of the process. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
 }
 
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
