@@ -219,11 +219,6 @@ export class Channel {
     return (Atomics.load(this.#words, STATE) & 3) === RUNNING;
   }
 
-  /** Runs started so far (wraps at 2^28). */
-  get runs(): number {
-    return Atomics.load(this.#words, STATE) >> 2;
-  }
-
   /** Rises with every run that ended or was given up. */
   get sequence(): number {
     return Atomics.load(this.#words, SEQUENCE);

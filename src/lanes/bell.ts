@@ -7,8 +7,8 @@ export function ring(words: Int32Array, at = 0): void {
   Atomics.notify(words, at);
 }
 
-/** Sleeps until the bell has been rung since `heard`, at most `timeoutMs`. Returns the count heard now. */
-export function listen(words: Int32Array, heard: number, at = 0, timeoutMs = Number.POSITIVE_INFINITY): number {
-  Atomics.wait(words, at, heard, timeoutMs);
+/** Sleeps until the bell has been rung since `heard`. Returns the count heard now. */
+export function listen(words: Int32Array, heard: number, at = 0): number {
+  Atomics.wait(words, at, heard);
   return Atomics.load(words, at);
 }

@@ -29,7 +29,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const owners = new Int32Array(task.owners);
   const builderBell = new Int32Array(task.builderBell);
   const jobs = new Map<number, { job: Job; session: () => HostSession }>();
-  const sessions = new Map<string, { session: HostSession; users: number }>();
+  const sessions = new Map<string, HostSession>();
   const due = new Int32Array(MAX_JOBS);
   const now = systemClock.monotonicMs;
   const tell = (news: LaneNews): void => task.port.postMessage(news);
@@ -41,14 +41,13 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     jobs.set(spec.id, {
       job: new Job(spec, readers, module.report, tell),
       session: () => {
-        let held = sessions.get(key);
-        if (held === undefined) {
+        let session = sessions.get(key);
+        if (session === undefined) {
           const warn = (text: string): void => tell({ kind: 'warning', job: spec.id, text });
-          const session = module.open({ ...spec, readers, monotonicMs: now, wallMs: systemClock.wallMs, warn });
-          held = { session, users: 0 };
-          sessions.set(key, held);
+          session = module.open({ ...spec, readers, monotonicMs: now, wallMs: systemClock.wallMs, warn });
+          sessions.set(key, session);
         }
-        return held.session;
+        return session;
       },
     });
   };
@@ -59,7 +58,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (held === undefined) return;
     const key = sessionKey(held.job.spec);
     if ([...jobs.values()].some((other) => sessionKey(other.job.spec) === key)) return;
-    sessions.get(key)?.session.close();
+    sessions.get(key)?.close();
     sessions.delete(key);
   };
 
@@ -102,5 +101,5 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);
   }
-  for (const { session } of sessions.values()) session.close();
+  for (const session of sessions.values()) session.close();
 }

@@ -119,10 +119,6 @@ export class Shards {
     return skipped;
   }
 
-  settle(): boolean {
-    return this.#rounds.size === 0;
-  }
-
   /** Gives up rounds whose thread should have ended them, and the thread itself. Returns when to look again, monotonic ms. */
   watch(): number {
     const now = this.#options.monotonicMs();

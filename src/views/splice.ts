@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Readers } from '../readers/readers.ts';
-import { TIME_TEXT } from './merge.ts';
+import { type GrowingPage, TIME_TEXT } from './merge.ts';
 
 /**
  * A gzip form whose time can be replaced without compressing again: deflate blocks before and behind it, each ended by a
@@ -25,15 +25,8 @@ export interface Gzipped {
   readonly crc: number;
 }
 
-/** A buffer that grows in place. */
-export interface GrowingBuffer {
-  readonly bytes: Uint8Array;
-  /** False when it may not become that large. */
-  reserve(bytes: number): boolean;
-}
-
 /** Compresses a page. Undefined when `target` refuses the room. */
-export function gzipPage(readers: Pick<Readers, 'deflate'>, page: Uint8Array, timeAt: number, target: GrowingBuffer): Gzipped | undefined {
+export function gzipPage(readers: Pick<Readers, 'deflate'>, page: Uint8Array, timeAt: number, target: GrowingPage): Gzipped | undefined {
   let at = 0;
   const put = (part: Uint8Array): boolean => {
     if (!target.reserve(at + part.length)) return false;

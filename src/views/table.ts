@@ -1,5 +1,5 @@
 import type { BuilderMail } from './builder.ts';
-import { makeView, type PageResponse, type ViewMemory, ViewReader } from './view.ts';
+import { makeView, type ViewMemory, ViewReader } from './view.ts';
 
 /** How many requests may wait for the first build of a view. */
 const QUEUE = 16;
@@ -117,5 +117,3 @@ export class ViewTable {
     return true;
   }
 }
-
-export type { PageResponse };

@@ -21,7 +21,6 @@ export interface ViewMemory {
 const CURRENT = 0;
 const WANT_GZIP = 1;
 const BUILDS = 2;
-const CROWDED = 3;
 const PER_GENERATION = 8;
 const PINS = 0;
 const BYTES = 1;
@@ -134,13 +133,12 @@ export class ViewTarget {
     };
   }
 
-  /** A generation that is neither current nor pinned, or -1 (counted: the readers of the oldest one must go). */
+  /** A generation that is neither current nor pinned, or -1: the readers of the oldest one must go. */
   free(): number {
     const current = Atomics.load(this.#head.words, CURRENT);
     for (let generation = 0; generation < GENERATIONS; generation++) {
       if (generation !== current && Atomics.load(this.#head.words, this.#head.of(generation, PINS)) === 0) return generation;
     }
-    Atomics.add(this.#head.words, CROWDED, 1);
     return -1;
   }
 
@@ -221,20 +219,8 @@ export class ViewReader {
     Atomics.store(this.#head.words, WANT_GZIP, 1);
   }
 
-  get wantsGzip(): boolean {
-    return Atomics.load(this.#head.words, WANT_GZIP) === 1;
-  }
-
-  get builds(): number {
-    return Atomics.load(this.#head.words, BUILDS);
-  }
-
   get buildSeconds(): number {
     return this.#head.floats[BUILD_SECONDS] as number;
-  }
-
-  get crowded(): number {
-    return Atomics.load(this.#head.words, CROWDED);
   }
 
   get waiting(): number {

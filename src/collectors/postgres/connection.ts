@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { CollectError, type FailureCode } from '../../collect/contract.ts';
+import { unlessAborted } from '../../collect/unless-aborted.ts';
 import { type PostgresSettings, serverLabel } from './dsn.ts';
 
 /** A cell as the server sent it, in PostgreSQL's text format; null for SQL NULL. */
@@ -158,28 +159,9 @@ export class PostgresConnection {
 
   /** The promise's result, or a rejection as soon as the signal aborts; then the connection is destroyed. */
   #unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const abort = (): void => {
-        this.discard();
-        reject(new CollectError('timeout', this.#place, 'no answer within the deadline'));
-      };
-      if (signal.aborted) {
-        promise.catch(() => {}); // its failure follows from the abort
-        abort();
-        return;
-      }
-      signal.addEventListener('abort', abort, { once: true });
-      const done = (): void => signal.removeEventListener('abort', abort);
-      promise.then(
-        (value) => {
-          done();
-          resolve(value);
-        },
-        (error: unknown) => {
-          done();
-          reject(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
+    return unlessAborted(promise, signal, () => {
+      this.discard();
+      return new CollectError('timeout', this.#place, 'no answer within the deadline');
     });
   }
 

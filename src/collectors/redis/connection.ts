@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions as DriverOptions } from 'ioredis';
 import { CollectError, type FailureCode } from '../../collect/contract.ts';
+import { unlessAborted } from '../../collect/unless-aborted.ts';
 import { addressLabel } from './address.ts';
 import type { RedisSettings } from './targets.ts';
 
@@ -113,28 +114,9 @@ export class RedisConnection {
   }
 
   #unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const abort = (): void => {
-        this.discard();
-        reject(new CollectError('timeout', this.#place, 'no answer within the deadline'));
-      };
-      if (signal.aborted) {
-        promise.catch(() => {}); // its failure follows from the abort
-        abort();
-        return;
-      }
-      signal.addEventListener('abort', abort, { once: true });
-      const done = (): void => signal.removeEventListener('abort', abort);
-      promise.then(
-        (value) => {
-          done();
-          resolve(value);
-        },
-        (error: unknown) => {
-          done();
-          reject(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
+    return unlessAborted(promise, signal, () => {
+      this.discard();
+      return new CollectError('timeout', this.#place, 'no answer within the deadline');
     });
   }
 
