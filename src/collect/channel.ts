@@ -208,6 +208,24 @@ export class Channel {
     return published;
   }
 
+  /** The run ended with nothing that could be printed: counted as failed, and the fallback is shown until a later run ends. */
+  abandon(monotonicMs: number, cpuSeconds: number, code: FailureCode): void {
+    const words = this.#words;
+    const running = this.#run * 4 + RUNNING;
+    this.#floats[RUN_ENDED] = monotonicMs;
+    this.#floats[RUN_SECONDS] = (monotonicMs - this.runStartedMs) / 1000;
+    this.#floats[RUN_CPU_SECONDS] = cpuSeconds;
+    if (Atomics.compareExchange(words, STATE, running, running - RUNNING + IDLE) === running) {
+      Atomics.store(words, ENDING, ENDINGS.indexOf('failed'));
+      this.#count(code);
+      Atomics.add(words, FAILURES, 1);
+      Atomics.store(words, FALLBACK, 1);
+    } else {
+      Atomics.add(words, LATE, 1);
+    }
+    Atomics.add(words, SEQUENCE, 1);
+  }
+
   #count(code: FailureCode): void {
     Atomics.add(this.#words, CODES + FAILURE_CODES.indexOf(code), 1);
   }

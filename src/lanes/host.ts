@@ -4,7 +4,7 @@ import { loadReaders } from '../readers/load.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
-import { Job, type JobSpec, type LaneNews, sessionKey } from './work.ts';
+import { failureOf, Job, type JobSpec, type LaneNews, sessionKey } from './work.ts';
 
 /** The one task of a host lane's pool: it lasts as long as the thread. */
 export interface HostLaneTask {
@@ -35,8 +35,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const tell = (news: LaneNews): void => task.port.postMessage(news);
 
   const add = async (spec: JobSpec): Promise<void> => {
-    const module = (await import(spec.worker)) as HostModule;
-    await module.prepare?.(spec.parts);
+    const module = await load(spec);
     const key = sessionKey(spec);
     jobs.set(spec.id, {
       job: new Job(spec, readers, module.report, tell),
@@ -58,8 +57,13 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (held === undefined) return;
     const key = sessionKey(held.job.spec);
     if ([...jobs.values()].some((other) => sessionKey(other.job.spec) === key)) return;
-    sessions.get(key)?.close();
+    const session = sessions.get(key);
     sessions.delete(key);
+    try {
+      session?.close();
+    } catch (error) {
+      tell({ kind: 'warning', job: id, text: `did not close: ${failureOf(error).text}` });
+    }
   };
 
   const handleMail = async (): Promise<void> => {
@@ -77,10 +81,10 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     const started = now();
     const cpuBefore = readers.threadCpuSeconds();
     control.enter(id, started);
-    job.start(started);
     let outcome: Outcome | undefined;
     let error: unknown;
     try {
+      job.start(started);
       outcome = session().collect(job.spec.part, job.sheet);
     } catch (thrown) {
       error = thrown;
@@ -102,4 +106,18 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     ring(builderBell);
   }
   for (const session of sessions.values()) session.close();
+}
+
+/** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
+async function load(spec: JobSpec): Promise<HostModule> {
+  try {
+    const module = (await import(spec.worker)) as HostModule;
+    await module.prepare?.(spec.parts);
+    return module;
+  } catch (error) {
+    const fail = (): never => {
+      throw error;
+    };
+    return { open: fail, report: fail };
+  }
 }

@@ -60,9 +60,22 @@ export default async function shardTask(task: ShardTask): Promise<RoundEnd> {
 
 async function learn(spec: JobSpec): Promise<void> {
   // Told once per thread, or anew when the number went to another job.
-  const module = (await import(spec.worker)) as NetworkModule;
-  await module.prepare?.(spec.parts);
+  const module = await load(spec);
   jobs.set(spec.id, { job: new Job(spec, readers, module.report, (item) => news.push(item)), module });
+}
+
+/** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
+async function load(spec: JobSpec): Promise<NetworkModule> {
+  try {
+    const module = (await import(spec.worker)) as NetworkModule;
+    await module.prepare?.(spec.parts);
+    return module;
+  } catch (error) {
+    const fail = (): never => {
+      throw error;
+    };
+    return { open: fail, report: fail };
+  }
 }
 
 async function close(key: string, ids: readonly number[]): Promise<void> {

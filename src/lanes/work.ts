@@ -56,16 +56,24 @@ export class Job {
   }
 
   start(monotonicMs: number): void {
-    this.sheet.begin();
     this.channel.start(monotonicMs);
+    this.sheet.begin();
   }
 
-  /** Adds what the peer prints about the run, publishes the page and tells what changed. */
+  /**
+   * Adds what the peer prints about the run, publishes the page and tells what changed. Throws nothing: a part that cannot
+   * say or print what it found fails alone.
+   */
   end(ending: Ending, error: unknown, monotonicMs: number, cpuSeconds: number): void {
     const seconds = (monotonicMs - this.channel.runStartedMs) / 1000;
-    const failure = error === undefined ? undefined : failureOf(error);
-    this.#report(this.spec.part, ending, seconds, this.sheet);
-    this.channel.publish(this.sheet, ending, monotonicMs, cpuSeconds, failure?.code);
+    let failure = error === undefined ? undefined : failureOf(error);
+    try {
+      this.#report(this.spec.part, ending, seconds, this.sheet);
+      this.channel.publish(this.sheet, ending, monotonicMs, cpuSeconds, failure?.code);
+    } catch (thrown) {
+      failure = failureOf(thrown);
+      this.channel.abandon(monotonicMs, cpuSeconds, failure.code);
+    }
     if (failure !== undefined) {
       const said = `${failure.code} ${failure.text}`;
       if (said !== this.#said) this.#tell({ kind: 'failed', job: this.spec.id, ...failure });

@@ -51,3 +51,37 @@ toynet: {interval: 1s, targets: [{name: calm}, {name: exits, exits: true}]}
   await until(10_000, 'it comes back when it behaves', async () => up(await page(), 'crashes"') === 1);
   assert.ok(log.some((line) => line.includes('a collecting thread was replaced')));
 });
+
+test('parts that throw when they report or are printed, or do not load, fail alone: counted at each run, logged once', { timeout: 60_000 }, async () => {
+  const { daemon, log } = await open();
+  const wanted = await planOf(`
+interval: 200ms
+roles: [nginx, kafka, node]
+web: {listen_address: ["127.0.0.1:0"]}
+toyhost: {collectors: {misreports: true, misprints: true}}
+toynet: {collectors: {misreports: true}, targets: [{name: one}]}
+`);
+  const worker = new URL('./toys/nowhere.js', import.meta.url).href;
+  await daemon.apply({ ...wanted, jobs: wanted.jobs.map((job) => (job.key === 'toyhost/crashes/local' ? { ...job, worker } : job)) });
+  await daemon.ready;
+  const page = async (path: string): Promise<string> => (await ask(`http://${daemon.addresses[0]}${path}`)).text;
+  const bad = [
+    ['misreports', 'nginx', 'local'],
+    ['misprints', 'nginx', 'local'],
+    ['crashes', 'nginx', 'local'],
+    ['misreports', 'kafka', 'one'],
+  ];
+  const failures = (text: string): number[] =>
+    bad.map(([part, role, target]) =>
+      sampleValue(text, `exporterd_collector_failures_total{code="bug",collector="${part}",role="${role}",target="${target}"}`),
+    );
+  await until(20_000, 'each has failed three times', async () => failures(await page('/metrics/exporterd')).every((count) => count >= 3));
+  const text = await page('/metrics');
+  for (const part of ['misreports', 'misprints', 'crashes']) assert.equal(sampleValue(text, `toy_up{part="${part}"}`), 0, part);
+  for (const part of ['calm', 'only']) assert.ok(sampleValue(text, `toy_runs{part="${part}"}`) >= 3, part);
+  assert.equal(sampleValue(text, 'node_scrape_collector_success{collector="loadavg"}'), 1);
+  assert.doesNotMatch(text, /exporterd_pool_restarts_total/);
+  const said = log.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line['msg'] === 'collector failed');
+  for (const [part, role] of bad) assert.equal(said.filter((line) => line['collector'] === part && line['role'] === role).length, 1, `${role} ${part}`);
+  assert.equal(said.length, bad.length);
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineCollector } from '../../../src/collect/contract.ts';
+import { defineCollector, type Part } from '../../../src/collect/contract.ts';
 import { RUNS, report, UP } from './families.ts';
 
 /** Collectors of two roles that nothing real has yet, for tests of what is between collectors and pages. */
@@ -10,12 +10,16 @@ const hostOptions = z.strictObject({
 });
 export type ToyHostOptions = z.infer<typeof hostOptions>;
 
+function part(name: string, enabledByDefault: boolean): Part {
+  return { name, enabledByDefault, families: [RUNS, UP] };
+}
+
 export const TOY_HOST = defineCollector({
   name: 'toyhost',
   role: 'nginx',
   replaces: 'nothing',
   pool: 'host',
-  parts: ['calm', 'crashes'].map((name) => ({ name, enabledByDefault: true, families: [RUNS, UP] })),
+  parts: [...['calm', 'crashes'].map((name) => part(name, true)), ...['misreports', 'misprints'].map((name) => part(name, false))],
   options: hostOptions,
   enabledByDefault: true,
   targets: () => [{ name: 'local', settings: undefined, address: 'local' }],
@@ -39,7 +43,7 @@ export const TOY_NETWORK = defineCollector({
   role: 'kafka',
   replaces: 'nothing',
   pool: 'network',
-  parts: [{ name: 'only', enabledByDefault: true, families: [RUNS, UP] }],
+  parts: [part('only', true), part('misreports', false)],
   options: z.strictObject({ targets: z.array(target).default([]) }),
   enabledByDefault: false,
   targets: (options) => options.targets.map((settings) => ({ name: settings.name, settings, address: settings.name })),
