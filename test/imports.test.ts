@@ -74,7 +74,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   self: ['model', 'collect'],
   views: ['model', 'readers', 'collect', 'lanes', 'self'],
   schedule: ['model', 'readers', 'collect', 'lanes', 'self'],
-  config: ['model', 'collect', 'cli'],
+  config: ['model', 'collect'],
   cli: ['collect', 'config'],
   wire: [],
   log: [],

@@ -36,7 +36,9 @@ export function filterView(route: Route, query: ScrapeFilter, jobs: readonly Pla
     for (const name of query.collect) if (!enabled.has(name)) throw new QueryError(`${COULD_NOT}: ${problem(name)} collector: ${name}`);
     parts = [...query.collect.map((name) => enabled.get(name) as string), ...always];
   } else if (query.exclude.length > 0) {
-    parts = [...[...enabled].filter(([name]) => !query.exclude.includes(name)).map(([, key]) => key), ...always];
+    const left = [...enabled].filter(([name]) => !query.exclude.includes(name)).map(([, key]) => key);
+    // As node_exporter: with every collector excluded none is asked for by name, and that means all of them.
+    if (left.length > 0) parts = [...left, ...always];
   }
   if (parts === undefined && query.name.length === 0) return { name: route.path, filter: route.filter };
   const families = query.name.length > 0 ? [...query.name].sort() : undefined;

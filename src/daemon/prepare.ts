@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { discoverCollectors } from '../collect/discover.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig } from '../cli/load.ts';
 import { UsageError } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
 import { secretReader } from '../config/secret.ts';

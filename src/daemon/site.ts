@@ -1,6 +1,6 @@
 import { ROLES } from '../collect/contract.ts';
 import type { ViewHandle, ViewTable } from '../views/table.ts';
-import { FilterError, parseFilter } from '../wire/filter.ts';
+import { parseFilter } from '../wire/filter.ts';
 import { acceptsGzip, contentTypeFor } from '../wire/negotiate.ts';
 import type { Site, WireAnswer, WireRequest } from '../wire/server.ts';
 import { filterView, type IsKnown, QueryError } from './filtering.ts';
@@ -94,7 +94,7 @@ export function site(inputs: SiteInputs): Site {
           if (handle === undefined) return refuse(known.route.path, 503, 'Too many filtered pages are in use.\n');
         }
       } catch (error) {
-        if (error instanceof QueryError || error instanceof FilterError) return refuse(known.route.path, 400, `${error.message}\n`);
+        if (error instanceof QueryError) return refuse(known.route.path, 400, `${error.message}\n`);
         throw error;
       }
     }

@@ -10,18 +10,10 @@ export interface ScrapeFilter {
   readonly name: readonly string[];
 }
 
-/** A query that cannot be decoded: to be answered with 400 and this message. */
-export class FilterError extends Error {
-  readonly code = 'BAD_QUERY';
-  constructor(place: string) {
-    super(`malformed percent escape in query: ${place}`);
-    this.name = 'FilterError';
-  }
-}
-
 /**
- * The filter in a raw query string (the text behind `?`), undefined where none of its keys occurs. Other keys are passed
- * over unread. Throws FilterError for a key or a filter's value with an escape that is no UTF-8.
+ * The filter in a raw query string (the text behind `?`), undefined where none of its keys occurs. As `URL.Query` of Go's
+ * net/url reads it, and with it every peer: pairs with a semicolon or a broken escape count as not sent, bytes that are no
+ * UTF-8 make names that nobody has.
  */
 export function parseFilter(query: string): ScrapeFilter | undefined {
   if (query === '') return undefined;
@@ -29,6 +21,7 @@ export function parseFilter(query: string): ScrapeFilter | undefined {
   const exclude = new Set<string>();
   const name = new Set<string>();
   for (const pair of query.split('&')) {
+    if (pair.includes(';') || BROKEN_ESCAPE.test(pair)) continue;
     const equals = pair.indexOf('=');
     const key = decode(equals < 0 ? pair : pair.slice(0, equals));
     const list = key === 'collect[]' ? collect : key === 'exclude[]' ? exclude : key === 'name[]' ? name : undefined;
@@ -39,12 +32,19 @@ export function parseFilter(query: string): ScrapeFilter | undefined {
   return { collect: [...collect], exclude: [...exclude], name: [...name] };
 }
 
+const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
+
+/** Escapes are whole here. */
 function decode(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
   if (!spaced.includes('%')) return spaced;
   try {
     return decodeURIComponent(spaced);
   } catch {
-    throw new FilterError(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+    // No UTF-8: what cannot be decoded becomes U+FFFD, as such a name is printed.
+    const bytes = Buffer.from(spaced, 'utf8')
+      .toString('latin1')
+      .replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    return Buffer.from(bytes, 'latin1').toString();
   }
 }

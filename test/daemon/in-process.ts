@@ -1,6 +1,6 @@
 import { after } from 'node:test';
 import { discoverCollectors } from '../../src/collect/discover.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/cli/load.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import { type Plan, plan } from '../../src/daemon/plan.ts';
 import { createLog } from '../../src/log.ts';

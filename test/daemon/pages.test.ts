@@ -158,7 +158,10 @@ describe('pages of a daemon on a tree that stands still', { timeout: 60_000 }, (
       await collectors('exclude[]=meminfo&exclude[]=no-such'),
       every.filter((name) => name !== 'meminfo'),
     );
-    assert.deepEqual(await collectors('other=1'), every);
+    // node_exporter 1.12.1 as well: nothing left to collect, and pairs that Go's URL.Query drops, mean the whole page.
+    const pairs = (key: string): string => every.map((name) => `${key}[]=${name}`).join('&');
+    for (const query of ['other=1', pairs('exclude'), pairs('collect'), 'exclude[]=', 'collect[]=%', 'collect[]=no;such'])
+      assert.deepEqual(await collectors(query), every, query);
     const loadavg = readFamilies((await get('/metrics/node?collect[]=loadavg')).text).map(({ name }) => name);
     assert.deepEqual(loadavg, ['node_load1', 'node_load15', 'node_load5', 'node_scrape_collector_duration_seconds', 'node_scrape_collector_success']);
     const named = readFamilies((await get('/metrics/node?name[]=node_load1&name[]=node_boot_time_seconds')).text).map(({ name }) => name);
@@ -186,7 +189,7 @@ describe('pages of a daemon on a tree that stands still', { timeout: 60_000 }, (
       ['/metrics?collect[]=node.vmstat', "Couldn't create filtered metrics handler: couldn't create collector: disabled collector: node.vmstat"],
       ['/metrics/node?collect[]=stat&exclude[]=loadavg', 'Combined collect and exclude queries are not allowed.'],
       ['/metrics?collect[]=loadavg', "Couldn't create filtered metrics handler: couldn't create collector: missing collector: loadavg"],
-      ['/metrics?collect[]=%E0%A4%A', 'malformed percent escape in query: %E0%A4%A'],
+      ['/metrics/node?collect[]=%E0%A4', "Couldn't create filtered metrics handler: couldn't create collector: missing collector: \ufffd"],
     ];
     for (const [path, text] of wrong) {
       const answer = await get(path);
@@ -196,7 +199,7 @@ describe('pages of a daemon on a tree that stands still', { timeout: 60_000 }, (
     }
     // A page that nobody has asked for yet, so that it is built now.
     const self = (await get('/metrics/exporterd?name[]=exporterd_scrapes_total')).text;
-    assert.equal(sampleValue(self, 'exporterd_scrapes_total{status="400",view="/metrics/node"}'), 4);
+    assert.equal(sampleValue(self, 'exporterd_scrapes_total{status="400",view="/metrics/node"}'), 5);
   });
 
   test('node_time_seconds is the time of the answer, plain and compressed', async () => {

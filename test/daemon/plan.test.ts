@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadReaders } from '../../src/readers/load.ts';
 import { discoverCollectors } from '../../src/collect/discover.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/cli/load.ts';
 import { NODE_EXPORTER } from '../../src/cli/personas/node-exporter.ts';
 import { type Plan, type PlanInputs, plan } from '../../src/daemon/plan.ts';
 

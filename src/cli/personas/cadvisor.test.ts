@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { discoverCollectors } from '../../collect/discover.ts';
-import { loadConfig } from '../../config/load.ts';
+import { loadConfig } from '../load.ts';
 import type { Config } from '../../config/schema.ts';
 
 const definitions = await discoverCollectors();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import type { CollectorDefinition } from '../../collect/contract.ts';
 import { discoverCollectors } from '../../collect/discover.ts';
-import { type Loaded, loadConfig } from '../../config/load.ts';
+import { type Loaded, loadConfig } from '../load.ts';
 import { UsageError } from '../../config/problems.ts';
 import { schemaFor } from '../../config/schema.ts';
 import { NODE_EXPORTER } from './node-exporter.ts';

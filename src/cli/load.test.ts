@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import type { CollectorDefinition } from '../collect/contract.ts';
 import { type Loaded, type LoadInput, loadConfig } from './load.ts';
-import { UsageError } from './problems.ts';
+import { UsageError } from '../config/problems.ts';
 
 function definition(name: 'node' | 'postgres', parts: Readonly<Record<string, boolean>>, options: z.ZodType): CollectorDefinition {
   return {

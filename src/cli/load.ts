@@ -1,16 +1,16 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { type Arguments, type FlagForm, type GivenFlag, parseArguments } from '../cli/args.ts';
-import { helpText } from '../cli/help.ts';
-import type { Persona, PersonaFlag } from '../cli/persona.ts';
-import { PERSONAS, personaNamed } from '../cli/personas.ts';
+import { type Arguments, type FlagForm, type GivenFlag, parseArguments } from './args.ts';
+import { helpText } from './help.ts';
+import type { Persona, PersonaFlag } from './persona.ts';
+import { PERSONAS, personaNamed } from './personas.ts';
 import type { CollectorDefinition } from '../collect/contract.ts';
-import { Draft, isMapping } from './draft.ts';
-import { type Field, schemaAt, shapeOf, VARIABLE_PREFIX } from './fields.ts';
-import { readFileInto } from './file.ts';
-import { nearest } from './nearest.ts';
-import { type Place, type Problem, UsageError } from './problems.ts';
-import { type Config, type Schema, schemaFor } from './schema.ts';
-import { validate } from './validate.ts';
+import { Draft, isMapping } from '../config/draft.ts';
+import { type Field, schemaAt, shapeOf, VARIABLE_PREFIX } from '../config/fields.ts';
+import { readFileInto } from '../config/file.ts';
+import { nearest } from '../config/nearest.ts';
+import { type Place, type Problem, UsageError } from '../config/problems.ts';
+import { type Config, type Schema, schemaFor } from '../config/schema.ts';
+import { validate } from '../config/validate.ts';
 
 export interface LoadInput {
   /** What the user typed behind the program's name. */
