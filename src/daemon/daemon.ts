@@ -285,6 +285,7 @@ export class Daemon {
       name,
       filtered,
       roles: filter.roles.map((role) => ROLES.indexOf(role)),
+      self: showsSelf(filter),
       describe: (id, memory) => this.#describe(id, name, memory),
     });
     if (handle !== undefined)
@@ -325,7 +326,7 @@ export class Daemon {
       }),
     );
     for (const fixed of filter.fixed ?? []) entries.push({ channel: this.#fixedChannel(fixed), variant: PLAIN.name, role: -1 });
-    const self = filter.roles.includes('exporterd') && filter.parts === undefined;
+    const self = showsSelf(filter);
     if (self) entries.push({ channel: this.#selfChannel, variant: PLAIN.name, role: -1 });
     const families = filter.families === undefined ? {} : { families: filter.families };
     return { kind: 'view', view: { id, name, memory, entries, self, ...families } };
@@ -430,6 +431,7 @@ export class Daemon {
       monotonicMs: clock.monotonicMs,
       wallMs: clock.wallMs,
       idleMs: this.#options.idleViewMs,
+      intervalMs: Math.min(...this.#plan.jobs.map((job) => job.intervalMs)),
       version,
       onScrape: (view, nowMs) => {
         let counter = counters.get(view.name);
@@ -472,6 +474,11 @@ export class Daemon {
     this.#cells.cell(own.slowReaders).add(cut);
     this.#options.log.throttled('slow readers', 'warn', 'connections that read too slowly were ended', { view: view.name, connections: cut });
   }
+}
+
+/** Whether what the daemon says about itself is on a page; `collect[]` chooses among collectors, and it is none. */
+function showsSelf(filter: ViewFilter): boolean {
+  return filter.roles.includes('exporterd') && filter.parts === undefined;
 }
 
 /** Everything about a job that, when changed, makes it another job. */

@@ -29,11 +29,19 @@ export interface SiteInputs {
   readonly wallMs: () => number;
   /** A view that nobody asked for in this time is not kept fresh: the next request waits for its build. */
   readonly idleMs: number;
+  /** The shortest interval of a collector: what a page shows is usually no older. */
+  readonly intervalMs: number;
   readonly version: string;
   /** Called for every page that is answered, before it is opened. */
   readonly onScrape: (view: ViewHandle, nowMs: number) => void;
   readonly onRefused: (view: string, status: number) => void;
 }
+
+/**
+ * The page about the daemon alone is built anew, off this thread, for who asks when it is older than this. A page that was
+ * made for a regular scraper is younger.
+ */
+const SELF_FRESH_MS = 1000;
 
 interface Page {
   readonly route: Route;
@@ -65,12 +73,18 @@ export function site(inputs: SiteInputs): Site {
     return { status: 200, headers: headersFor(request.accept, gzip), body: handle.reader.open(gzip, inputs.wallMs()) };
   };
 
+  /** Beside collectors the daemon's numbers are as old as theirs, and it takes all of them to hang that it matters. */
+  const isStale = ({ self, roles, reader }: ViewHandle, nowMs: number): boolean =>
+    self && nowMs - reader.builtMs > Math.min(roles.length === 1 ? SELF_FRESH_MS : Number.POSITIVE_INFINITY, 1.5 * inputs.intervalMs);
+
   const serveWhenBuilt = async (handle: ViewHandle, request: WireRequest, gzip: boolean): Promise<WireAnswer> => {
     await inputs.ready;
-    const isAsleep = inputs.monotonicMs() - handle.reader.usedMs > inputs.idleMs;
-    if (isAsleep || !handle.reader.has(gzip)) {
+    const now = inputs.monotonicMs();
+    const isAsleep = now - handle.reader.usedMs > inputs.idleMs;
+    const isThere = !isAsleep && handle.reader.has(gzip);
+    if (!isThere || isStale(handle, now)) {
       const built = inputs.views.build(handle, gzip);
-      if (built === undefined) return refuse(handle.name, 503, 'Too many requests wait for this page to be built.\n');
+      if (built === undefined && !isThere) return refuse(handle.name, 503, 'Too many requests wait for this page to be built.\n');
       await built;
     }
     // Dropped meanwhile, or too large to be built.
@@ -107,7 +121,7 @@ export function site(inputs: SiteInputs): Site {
     }
     const gzip = acceptsGzip(request.acceptEncoding);
     const now = inputs.monotonicMs();
-    if (handle.reader.has(gzip) && now - handle.reader.usedMs <= inputs.idleMs) return serve(handle, request, gzip, now);
+    if (handle.reader.has(gzip) && now - handle.reader.usedMs <= inputs.idleMs && !isStale(handle, now)) return serve(handle, request, gzip, now);
     return serveWhenBuilt(handle, request, gzip);
   };
 

@@ -69,6 +69,8 @@ interface View {
   readonly merger: Merger;
   version: number;
   gzip: boolean;
+  /** A build was asked for, and no generation was free. */
+  owed: boolean;
 }
 
 /**
@@ -92,6 +94,8 @@ export default async function builder(task: BuilderTask): Promise<void> {
     selfPage.write(selfJobs, viewFigures(views.values()), now);
     selfChannel.publish(selfSheet, 'ok', systemClock.monotonicMs(), 0);
   };
+  /** Of what was collected alone: otherwise each page about the daemon would make the others look outdated. */
+  const versionOf = ({ merger, self }: View): number => merger.version - (self ? selfChannel.sequence : 0);
   const conflict = (family: string, kept: string, dropped: string): void => {
     if (conflicts.has(family)) return;
     conflicts.add(family);
@@ -106,7 +110,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
     }
     if (view.self) writeSelf();
     const started = systemClock.monotonicMs();
-    const version = view.merger.version;
+    const version = versionOf(view);
     const page = view.target.page(generation);
     const merged = view.merger.merge(page, started);
     if (merged.cut) tell({ kind: 'too-large', id: view.id });
@@ -126,6 +130,11 @@ export default async function builder(task: BuilderTask): Promise<void> {
     view.target.publish(generation, built, ended, (ended - started) / 1000);
     view.version = version;
     return true;
+  };
+
+  const pay = (view: View): void => {
+    view.owed = !build(view);
+    if (!view.owed) tell({ kind: 'built', id: view.id });
   };
 
   const handle = (mail: BuilderMail): boolean => {
@@ -149,6 +158,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
           merger: new Merger(entries, ROLES.length, conflict, mail.view.families),
           version: -1,
           gzip: known?.gzip ?? false,
+          owed: known?.owed ?? false,
         });
         return true;
       }
@@ -160,7 +170,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
         const view = views.get(mail.id);
         if (view === undefined) return true;
         view.gzip ||= mail.gzip;
-        if (build(view)) tell({ kind: 'built', id: mail.id });
+        pay(view);
         return true;
       }
       default:
@@ -174,8 +184,9 @@ export default async function builder(task: BuilderTask): Promise<void> {
     }
     const now = systemClock.monotonicMs();
     for (const view of views.values()) {
+      if (view.owed) pay(view);
       if (!view.target.built || now - view.target.usedMs > task.idleMs) continue;
-      if (view.merger.version !== view.version) build(view);
+      if (versionOf(view) !== view.version) build(view);
     }
   }
 }

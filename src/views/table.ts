@@ -13,12 +13,15 @@ export interface ViewHandle {
   /** Ordinals of the roles it shows. */
   readonly roles: readonly number[];
   readonly filtered: boolean;
+  /** Whether the daemon's own numbers are on it, which change without anything being collected. */
+  readonly self: boolean;
 }
 
 export interface ViewDefinition {
   readonly name: string;
   readonly roles: readonly number[];
   readonly filtered: boolean;
+  readonly self: boolean;
   /** The mail that tells the builder what the view shows. */
   readonly describe: (id: number, memory: ViewMemory) => BuilderMail;
 }
@@ -58,8 +61,8 @@ export class ViewTable {
     if (definition.filtered && !this.#makeRoom()) return undefined;
     const memory = makeView(this.#options.roleCount);
     const id = this.#nextId++;
-    const { name, roles, filtered } = definition;
-    const handle: ViewHandle = { id, name, reader: new ViewReader(memory, this.#options.monotonicMs), roles, filtered };
+    const { name, roles, filtered, self } = definition;
+    const handle: ViewHandle = { id, name, reader: new ViewReader(memory, this.#options.monotonicMs), roles, filtered, self };
     this.#byName.set(name, handle);
     this.#byId.set(id, handle);
     this.#options.mail(definition.describe(id, memory));
