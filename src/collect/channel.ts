@@ -50,7 +50,9 @@ const FALLBACK = 11; // 1: the last run gave nothing, show the fallback
 const SHAPES = 12; // two buffers
 const FAMILIES = 14; // variant * 2 + buffer
 const BYTES = FAMILIES + MAX_VARIANTS * 2;
-const CODES = 24; // failures per code
+const PRINTED = BYTES + MAX_VARIANTS * 2; // per buffer, a bit per variant
+const WANTED = PRINTED + 2; // a bit per variant
+const CODES = WANTED + 1; // failures per code
 const INT_WORDS = 64;
 // Float64 words behind them.
 const STARTED = 0; // two buffers: monotonic ms at which the run on that page started
@@ -76,13 +78,23 @@ export function makeChannel(variants: readonly Variant[], maxBytes: number, fall
     new SharedArrayBuffer(bytes, { maxByteLength: Math.max(bytes, max) }),
     new SharedArrayBuffer(bytes, { maxByteLength: Math.max(bytes, max) }),
   ];
+  const head = new SharedArrayBuffer(INT_WORDS * 4 + FLOAT_WORDS * 8);
+  new Int32Array(head)[WANTED] = -1;
   return {
-    head: new SharedArrayBuffer(INT_WORDS * 4 + FLOAT_WORDS * 8),
+    head,
     variants,
     pages: variants.map(() => pair(4096, maxBytes)),
     indexes: variants.map(() => pair(INDEX_WORDS * 4 * 16, MAX_INDEX_BYTES)),
     fallbacks,
   };
+}
+
+/** Says whether runs print a variant from now on, which all do at first. It is not shown before one has. */
+export function wantVariant({ head, variants }: ChannelMemory, name: string, isWanted: boolean): void {
+  const words = new Int32Array(head, 0, INT_WORDS);
+  const bit = 1 << variants.findIndex((variant) => variant.name === name);
+  if (isWanted) Atomics.or(words, WANTED, bit);
+  else Atomics.and(words, WANTED, ~bit);
 }
 
 /** What the last finished run left for the self metrics. */
@@ -181,13 +193,7 @@ export class Channel {
     }
     const buffer = Atomics.load(words, ACTIVE) === 0 ? 1 : 0;
     const started = this.#floats[RUN_STARTED] as number;
-    this.memory.variants.forEach((variant, v) => {
-      const { bytes, families } = sheet.encode(variant, (this.#targets[v] as readonly [SheetTarget, SheetTarget])[buffer]);
-      words[BYTES + v * 2 + buffer] = bytes;
-      words[FAMILIES + v * 2 + buffer] = families;
-    });
-    words[SHAPES + buffer] = sheet.shape;
-    this.#floats[STARTED + buffer] = started;
+    this.#print(sheet, buffer, started);
     this.#floats[RUN_ENDED] = monotonicMs;
     this.#floats[RUN_SECONDS] = (monotonicMs - started) / 1000;
     this.#floats[RUN_CPU_SECONDS] = cpuSeconds;
@@ -206,6 +212,34 @@ export class Channel {
     }
     Atomics.add(words, SEQUENCE, 1);
     return published;
+  }
+
+  #print(sheet: Sheet, buffer: 0 | 1, startedMs: number): void {
+    const words = this.#words;
+    const wanted = Atomics.load(words, WANTED);
+    this.memory.variants.forEach((variant, v) => {
+      if ((wanted & (1 << v)) === 0) return;
+      const { bytes, families } = sheet.encode(variant, (this.#targets[v] as readonly [SheetTarget, SheetTarget])[buffer]);
+      words[BYTES + v * 2 + buffer] = bytes;
+      words[FAMILIES + v * 2 + buffer] = families;
+    });
+    words[PRINTED + buffer] = wanted;
+    words[SHAPES + buffer] = sheet.shape;
+    this.#floats[STARTED + buffer] = startedMs;
+  }
+
+  /**
+   * Prints the last run once more, since another variant is wanted now. To be called between runs, with the sheet as that run
+   * left it. Does nothing where there is nothing to show: before the first run, and after one that gave nothing.
+   */
+  reprint(sheet: Sheet): void {
+    const words = this.#words;
+    const active = Atomics.load(words, ACTIVE) as 0 | 1;
+    const started = this.#floats[STARTED + active] as number;
+    if ((Atomics.load(words, STATE) & 3) !== IDLE || Atomics.load(words, FALLBACK) === 1 || started === 0) return;
+    const buffer = active === 0 ? 1 : 0;
+    this.#print(sheet, buffer, started);
+    Atomics.store(words, ACTIVE, buffer);
   }
 
   /** The run ended with nothing that could be printed: counted as failed, and the fallback is shown until a later run ends. */
@@ -326,7 +360,7 @@ export class Channel {
     if (Atomics.load(words, SEQUENCE) === 0) return undefined;
     const buffer = Atomics.load(words, ACTIVE) as 0 | 1;
     const started = this.#floats[STARTED + buffer] as number;
-    if (started === 0) return undefined;
+    if (started === 0 || ((words[PRINTED + buffer] as number) & (1 << variant)) === 0) return undefined;
     const maxAge = this.#floats[MAX_AGE] as number;
     if (maxAge > 0 && nowMs - started > maxAge) return views[2];
     const view = views[buffer];

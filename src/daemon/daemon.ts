@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { makeBoard } from '../collect/board.ts';
-import { Channel, type ChannelMemory, EMPTY_PAGE, makeChannel } from '../collect/channel.ts';
+import { Channel, type ChannelMemory, EMPTY_PAGE, makeChannel, wantVariant } from '../collect/channel.ts';
 import { type FailureCode, ROLES, type Role } from '../collect/contract.ts';
 import { PLAIN, Sheet } from '../collect/sheet.ts';
 import { ring } from '../lanes/bell.ts';
@@ -44,6 +44,8 @@ interface LiveListener {
   site: Site;
 }
 
+/** How long a new plan waits for pages that are printed once more. */
+const REPRINT_MS = 250;
 const FRESH_IDS = 1024;
 const SELF_BYTES = 16 * 1024 * 1024;
 /** A reader slower than this is cut. */
@@ -67,6 +69,8 @@ export class Daemon {
   readonly #boards = new Map<string, SharedArrayBuffer>();
   readonly #filters = new Map<string, ViewFilter>();
   readonly #listening = new Map<string, LiveListener>();
+  /** Resolves when the last plan is in force or was refused. */
+  #applied: Promise<void> = Promise.resolve();
   #nextId = 0;
   #plan: Plan = { jobs: [], listeners: [], severalTargets: [], known: [] };
   #slowTimer: NodeJS.Timeout | undefined;
@@ -143,7 +147,14 @@ export class Daemon {
   }
 
   /** Turns the difference between what runs and `plan` into actions. Rejects with ListenError; what already ran goes on. */
-  async apply(plan: Plan): Promise<void> {
+  apply(plan: Plan): Promise<void> {
+    const applied = this.#applied.then(() => this.#apply(plan));
+    this.#applied = applied.catch(() => undefined);
+    return applied;
+  }
+
+  async #apply(plan: Plan): Promise<void> {
+    await this.#labelTargets(plan);
     const wanted = new Map(plan.jobs.map((job) => [job.key, job]));
     const gone = [...this.#jobs.values()].filter(({ planned }) => {
       const next = wanted.get(planned.key);
@@ -177,6 +188,8 @@ export class Daemon {
         );
       }
     }
+    // Only now that the builder has mail of it: no page shows that label any more.
+    for (const { planned, spec } of this.#jobs.values()) this.#wantLabel(planned, spec, plan);
     await this.#listen(plan.listeners);
     this.#watchReaders();
   }
@@ -203,7 +216,8 @@ export class Daemon {
   // --- jobs ---
 
   #spec(planned: PlannedJob, plan: Plan): JobSpec {
-    const variants = plan.severalTargets.includes(planned.role) ? [...planned.variants, targetVariant(planned.target)] : planned.variants;
+    // A network target goes through others' coming and going without being made anew, so it is always able to bear its name.
+    const variants = isLabelled(planned, plan) || planned.pool === 'network' ? [...planned.variants, targetVariant(planned.target)] : planned.variants;
     const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
     return {
       id: this.#newId(),
@@ -220,6 +234,24 @@ export class Daemon {
       channel: makeChannel(variants, maxBytes, planned.failures),
       ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
     };
+  }
+
+  /**
+   * A role gets its second target: has the first one's last page printed with its name, so that it is there when pages show
+   * it that way. Waits for no more than a moment; a thread that is busy prints it with its next run.
+   */
+  async #labelTargets(plan: Plan): Promise<void> {
+    const several = plan.severalTargets.filter((role) => !this.#plan.severalTargets.includes(role));
+    const kept = [...this.#jobs.values()].filter(({ planned }) => planned.pool === 'network' && several.includes(planned.role));
+    if (kept.length === 0) return;
+    for (const { planned, spec } of kept) this.#wantLabel(planned, spec, plan);
+    const printed = this.#scheduler.reprint(kept.map(({ spec }) => spec.id));
+    await Promise.race([printed, new Promise((resolve) => setTimeout(resolve, REPRINT_MS))]);
+  }
+
+  /** Printing it costs as much as the plain page: only where it is shown. */
+  #wantLabel({ pool, role }: PlannedJob, { channel }: JobSpec, plan: Plan): void {
+    if (pool === 'network') wantVariant(channel, TARGET_VARIANT, isLabelled({ role }, plan));
   }
 
   /** Kept while the daemon runs: a thread that is replaced finds what was posted before. */
@@ -483,7 +515,12 @@ function showsSelf(filter: ViewFilter): boolean {
 
 /** Everything about a job that, when changed, makes it another job. */
 function fingerprint({ failures: _, ...job }: PlannedJob, plan: Plan): string {
-  return JSON.stringify([job, plan.severalTargets.includes(job.role)]);
+  return JSON.stringify([job, isLabelled(job, plan) && job.pool === 'host']);
+}
+
+/** Whether its samples bear its target's name on pages of several. */
+function isLabelled({ role }: Pick<PlannedJob, 'role'>, plan: Plan): boolean {
+  return plan.severalTargets.includes(role);
 }
 
 /** Port 0 is another port each time it is asked for. */

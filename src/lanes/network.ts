@@ -10,9 +10,10 @@ export interface ShardData {
   readonly builderBell: SharedArrayBuffer;
 }
 
-/** A task of a shard: one round of a target, or its end. Specs travel with the round, since a shard may be new. */
+/** A task of a shard: one round of a target, its last pages once more, or its end. Specs travel with the round, since a shard may be new. */
 export type ShardTask =
   | { readonly kind: 'round'; readonly jobs: readonly number[]; readonly deadlineMs: number; readonly specs?: readonly JobSpec[] }
+  | { readonly kind: 'reprint'; readonly jobs: readonly number[] }
   | { readonly kind: 'close'; readonly key: string; readonly jobs: readonly number[] };
 
 export interface RoundEnd {
@@ -43,8 +44,9 @@ function workerDataOf(): unknown {
 /** Runs the due parts of one target over its kept connection, each published as it ends. Rounds of other targets go on meanwhile. */
 export default async function shardTask(task: ShardTask): Promise<RoundEnd> {
   const started = systemClock.monotonicMs();
-  if (task.kind === 'close') {
-    await close(task.key, task.jobs);
+  if (task.kind !== 'round') {
+    if (task.kind === 'close') await close(task.key, task.jobs);
+    else for (const id of task.jobs) jobs.get(id)?.job.reprint();
     return { unknown: false, durationMs: systemClock.monotonicMs() - started, news: news.splice(0) };
   }
   for (const spec of task.specs ?? []) await learn(spec);

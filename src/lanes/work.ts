@@ -74,6 +74,19 @@ export class Job {
       failure = failureOf(thrown);
       this.channel.abandon(monotonicMs, cpuSeconds, failure.code);
     }
+    this.#say(failure);
+  }
+
+  /** Prints the last run once more, for a variant that was not wanted then. */
+  reprint(): void {
+    try {
+      this.channel.reprint(this.sheet);
+    } catch {
+      // What cannot be printed now cannot be printed by the next run either, which counts it.
+    }
+  }
+
+  #say(failure: { code: FailureCode; text: string } | undefined): void {
     if (failure !== undefined) {
       const said = `${failure.code} ${failure.text}`;
       if (said !== this.#said) this.#tell({ kind: 'failed', job: this.spec.id, ...failure });

@@ -174,6 +174,11 @@ export class Scheduler {
     this.#network.remove(ids);
   }
 
+  /** Has the last pages of network jobs printed once more (see `wantVariant`); resolves when that is done. */
+  reprint(ids: readonly number[]): Promise<void> {
+    return this.#network.reprint(ids);
+  }
+
   /** Says which jobs a view shows; called again when they change. */
   setView(name: string, jobs: readonly number[]): void {
     const known = this.#views.get(name);

@@ -101,6 +101,19 @@ export class Shards {
     }
   }
 
+  /** Has the last pages of jobs printed once more, for a variant that is wanted now. Resolves when that is done. */
+  async reprint(ids: readonly number[]): Promise<void> {
+    const byShard = new Map<Shard, number[]>();
+    for (const id of ids) {
+      const job = this.#jobs.get(id);
+      if (job === undefined) continue;
+      const shard = this.#shard(sessionKey(job.spec));
+      if (shard.told.has(id)) byShard.set(shard, [...(byShard.get(shard) ?? []), id]);
+    }
+    // One that ends with its thread has nothing left to print from.
+    await Promise.allSettled([...byShard].map(([shard, jobs]) => shard.pool.run({ kind: 'reprint', jobs } satisfies ShardTask)));
+  }
+
   /** Starts one round per target. Returns jobs whose target has a round under way. */
   start(ids: readonly number[]): number[] {
     const skipped: number[] = [];

@@ -89,10 +89,28 @@ test('apply adds and removes targets; unchanged ones keep session, connection an
   assert.ok((await runs('c')) >= again);
   assert.deepEqual([a.made, c.made], [1, 1]);
 
-  // Only one is left: no target label any more, and so another page; the connection may be new, the target is served at once.
+  // Only one is left: no target label any more. It is the same session, and its samples are never away.
+  const merged = async (): Promise<string> => (await page('/metrics/kafka')).match(/^toy_runs\{part="only"(,target="a")?\} \d+/m)?.[0] ?? '';
+  const count = (line: string): number => Number(line.slice(line.indexOf(' ')));
+  let last = await runs('a');
+  const watched = async (isThere: (line: string) => boolean): Promise<boolean> => {
+    const line = await merged();
+    assert.ok(count(line) >= last, `${last} runs, then: ${line}`);
+    last = count(line);
+    return isThere(line);
+  };
   await daemon.apply(await planOf(config([one])));
-  await until(5000, 'the plain page of the last target', async () => /^toy_runs\{part="only"\} \d/m.test(await page('/metrics/kafka')));
+  await until(5000, 'the plain page of the last target', () => watched((line) => !line.includes('target')));
   await until(5000, 'the third was closed', async () => c.sockets.size === 0);
+
+  // And two again.
+  for (const more of [[one, two], [one], [one, three]]) {
+    const now = last;
+    await daemon.apply(await planOf(config(more)));
+    await until(5000, 'pages with one target or several', () => watched((line) => line.includes('target') === more.length > 1 && last > now));
+  }
+  assert.deepEqual([a.made, a.sockets.size], [1, 1], 'its connection was kept');
+  await daemon.apply(await planOf(config([one])));
 
   // A target under the same name with another address is another target.
   await daemon.apply(await planOf(config([`{name: a, port: ${b.port}}`])));
