@@ -28,6 +28,7 @@
 #include "readers/page.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
+#include "readers/watch.hpp"
 
 namespace {
 
@@ -45,7 +46,7 @@ struct Instance {
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
-enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554, mounts = 0x524d4e54 };
+enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554, mounts = 0x524d4e54, watch = 0x52575448 };
 
 struct Handle {
   HandleKind kind;
@@ -63,6 +64,11 @@ struct SetHandle : Handle {
 
 struct MountsHandle : Handle {
   std::vector<std::shared_ptr<MountCalls::Call>> calls;
+};
+
+struct WatchHandle : Handle {
+  Watch watch;
+  std::vector<uint8_t> events;
 };
 
 // --- Errors. None of these returns for its caller. ---
@@ -141,6 +147,11 @@ SetHandle* take_set(napi_env env, napi_value value) {
 MountsHandle* take_mounts(napi_env env, napi_value value) {
   Handle* handle = take_handle(env, value);
   return handle != nullptr && handle->kind == HandleKind::mounts ? static_cast<MountsHandle*>(handle) : nullptr;
+}
+
+WatchHandle* take_watch(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::watch ? static_cast<WatchHandle*>(handle) : nullptr;
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
@@ -429,6 +440,62 @@ napi_value run_mounts(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
+// --- Watches ---
+
+// watch(): handle, or -errno when there is no instance to be had
+napi_value watch(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr) return fail(env, "watch()");
+  std::unique_ptr<WatchHandle> handle(
+      new WatchHandle{{HandleKind::watch, ++instance->handles, Format{}}, Watch(), {}});
+  if (const int error = handle->watch.open(); error != 0) return make_int(env, -error);
+  return make_external(env, std::move(handle));
+}
+
+// addWatch(watch, path, writes): number of the directory, or -errno
+napi_value add_watch(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 3> arguments{};
+  std::string path;
+  uint32_t writes = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "addWatch(watch, path, writes)");
+  WatchHandle* handle = take_watch(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], path) || !take(env, arguments[2], writes)) {
+    return fail(env, "addWatch(watch, path, writes)");
+  }
+  return make_int(env, handle->watch.add(path.c_str(), writes != 0));
+}
+
+// removeWatch(watch, number)
+napi_value remove_watch(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t number = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "removeWatch(watch, number)");
+  WatchHandle* handle = take_watch(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], number)) return fail(env, "removeWatch(watch, number)");
+  handle->watch.remove(static_cast<int>(number));
+  return make_undefined(env);
+}
+
+// readWatch(watch): ArrayBuffer of inotify_event structures, undefined when there are none, or -errno
+napi_value read_watch(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "readWatch(watch)");
+  WatchHandle* handle = take_watch(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "readWatch(watch)");
+  if (const int error = handle->watch.read(handle->events); error != 0) return make_int(env, -error);
+  return handle->events.empty() ? make_undefined(env) : make_bytes(env, handle->events.data(), handle->events.size());
+}
+
+// closeWatch(watch)
+napi_value close_watch(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeWatch(watch)");
+  WatchHandle* handle = take_watch(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeWatch(watch)");
+  handle->watch.close();
+  return make_undefined(env);
+}
+
 // --- Pages ---
 
 // encode(blob, ops, families, values, stamps, run, page, index): as Readers.encode
@@ -576,6 +643,11 @@ NAPI_MODULE_INIT() {
       {"mounts", mounts},
       {"setPaths", set_paths},
       {"runMounts", run_mounts},
+      {"watch", watch},
+      {"addWatch", add_watch},
+      {"removeWatch", remove_watch},
+      {"readWatch", read_watch},
+      {"closeWatch", close_watch},
       {"encode", encode},
       {"deflate", deflate},
       {"uname", uname_fields},

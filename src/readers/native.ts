@@ -17,6 +17,8 @@ import {
   wholeFormat,
 } from './format.ts';
 import {
+  type DirectoryChange,
+  type DirectoryWatch,
   type KernelClock,
   type MountStats,
   type PagePlan,
@@ -67,6 +69,14 @@ interface Addon {
   mounts(): Handle;
   setPaths(mounts: Handle, paths: readonly string[]): void;
   runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
+  /** Or -errno. */
+  watch(): Handle | number;
+  /** -errno, or the number of the directory. */
+  addWatch(watch: Handle, path: string, writes: number): number;
+  removeWatch(watch: Handle, directory: number): void;
+  /** `struct inotify_event` back to back; undefined for none, or -errno. */
+  readWatch(watch: Handle): ArrayBuffer | undefined | number;
+  closeWatch(watch: Handle): void;
   exitNow(code: number): never;
   trimMemory(): void;
 }
@@ -298,6 +308,62 @@ class NativeMounts implements MountStats {
   }
 }
 
+/** `struct inotify_event`: watch, mask, cookie and length of the name behind it, which is padded with zeros. */
+const EVENT_WORDS = 4;
+const MODIFIED = 0x2;
+const ENTRY = 0x40 | 0x80 | 0x100 | 0x200; // Moved from, moved to, created, deleted.
+const OVERFLOW = 0x4000;
+const UNMOUNTED = 0x2000;
+const IS_DIRECTORY = 0x40000000;
+
+class NativeWatch implements DirectoryWatch {
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon) {
+    const handle = addon.watch();
+    if (typeof handle === 'number') throw readerError(handle, 'inotify');
+    this.addon = addon;
+    this.handle = handle;
+  }
+
+  add(path: string, writes: boolean): number {
+    checkPath(path);
+    const directory = this.addon.addWatch(this.handle, path, writes ? 1 : 0);
+    if (directory < 0) throw readerError(directory, path);
+    return directory;
+  }
+
+  remove(directory: number): void {
+    this.addon.removeWatch(this.handle, directory);
+  }
+
+  read(heard: (directory: number, name: string, change: DirectoryChange) => void): boolean {
+    const bytes = this.addon.readWatch(this.handle);
+    if (bytes === undefined) return true;
+    if (typeof bytes === 'number') throw readerError(bytes, 'inotify');
+    const words = new Int32Array(bytes);
+    const text = Buffer.from(bytes);
+    let complete = true;
+    for (let at = 0; at + EVENT_WORDS <= words.length; ) {
+      const [directory = 0, mask = 0, , length = 0] = words.subarray(at, at + EVENT_WORDS);
+      const start = (at + EVENT_WORDS) * 4;
+      if ((mask & (OVERFLOW | UNMOUNTED)) !== 0) complete = false;
+      const isEntry = (mask & IS_DIRECTORY) !== 0 && (mask & ENTRY) !== 0;
+      if (isEntry || (mask & MODIFIED) !== 0) {
+        const end = text.indexOf(0, start);
+        heard(directory, text.toString('utf8', start, end < 0 ? start + length : Math.min(end, start + length)), isEntry ? 'directory' : 'written');
+      }
+      at += EVENT_WORDS + length / 4;
+    }
+    return complete;
+  }
+
+  close(): void {
+    this.addon.closeWatch(this.handle);
+  }
+}
+
 class NativeReaders implements Readers {
   readonly native = true;
   private readonly addon: Addon;
@@ -319,6 +385,10 @@ class NativeReaders implements Readers {
 
   mounts(): MountStats {
     return new NativeMounts(this.addon);
+  }
+
+  watch(): DirectoryWatch {
+    return new NativeWatch(this.addon);
   }
 
   uname(): Uname {

@@ -85,6 +85,27 @@ export interface MountStats {
   readonly numbers: Float64Array;
 }
 
+/** What has happened to an entry of a watched directory: a directory came or went under this name, or a file was written to. */
+export type DirectoryChange = 'directory' | 'written';
+
+/** Directories of which the kernel reports changes (inotify(7)); nothing here blocks. */
+export interface DirectoryWatch {
+  /**
+   * Watches a directory, not those below it; returns its number, the same one for the same directory.
+   * Throws ReaderError: ENOSPC when the user may watch no more, ENOENT.
+   * @param writes writes to the files in it are reported as well
+   */
+  add(path: string, writes: boolean): number;
+  /** Ends the watch of a directory; to be called for those that are removed too, which the kernel may not notice. */
+  remove(directory: number): void;
+  /**
+   * Tells of the changes since the last call, oldest first. False when some are lost: the kernel's queue was full, or a
+   * directory went with its file system. Throws ReaderError.
+   */
+  read(heard: (directory: number, name: string, change: DirectoryChange) => void): boolean;
+  close(): void;
+}
+
 /** What the kernel says the machine is: uname(2) with the domain name. */
 export interface Uname {
   readonly sysname: string;
@@ -135,6 +156,11 @@ export interface Readers {
   source(path: string, format?: SourceFormat): Source;
   set(format?: SourceFormat): SourceSet;
   mounts(): MountStats;
+  /**
+   * Undefined without the addon: node reports changes through an event loop, which collecting threads do not run. Throws
+   * ReaderError: EMFILE when the user or the process has no more instances.
+   */
+  watch(): DirectoryWatch | undefined;
   uname(): Uname;
   /** CPU seconds used by the calling thread so far. */
   threadCpuSeconds(): number;

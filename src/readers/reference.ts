@@ -528,6 +528,11 @@ class ReferenceReaders implements Readers {
     };
   }
 
+  /** Without an event loop node hears of no changes. */
+  watch(): undefined {
+    return undefined;
+  }
+
   /** Node has no adjtimex(2). */
   clock(): undefined {
     return undefined;

@@ -37,13 +37,23 @@ function unmake(id: string): void {
   for (const parent of parents) if (existsSync(parent + id)) rmdirSync(parent + id);
 }
 
-/** Starts a process inside the cgroup; resolves once it is there and has printed. */
+/**
+ * Starts a process inside the cgroup; resolves once it has printed. It enters before it becomes the program: memory stays
+ * charged to where it was first touched, so one that is moved later may have all of it elsewhere.
+ */
 async function inhabit(id: string, script: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['-e', `${script};console.log('ready');setInterval(()=>{},1e6)`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const enter = parents.map((parent) => `echo $$ > ${parent}${id}/cgroup.procs`);
+  const program = `${script};console.log('ready');setInterval(()=>{},1e6)`;
+  const child = spawn('/bin/sh', ['-c', `${enter.join(' && ')} && exec "$0" -e "$1"`, process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
-  for (const parent of parents) writeFileSync(`${parent}${id}/cgroup.procs`, String(child.pid));
   await new Promise((resolve) => child.stdout?.once('data', resolve));
   return child;
+}
+
+/** Stops a process: its numbers stand still from then on, however long the readings take. */
+async function halt(child: ChildProcess): Promise<void> {
+  child.kill('SIGSTOP');
+  while (!/\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'latin1'))) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -77,7 +87,7 @@ describe('container: real v1 cgroups', { skip }, () => {
 
   test('numbers of a cgroup with a process lie between two readings of its files', async () => {
     make('/busy');
-    await inhabit('/busy', 'const block=Buffer.alloc(32<<20,1);const until=Date.now()+300;while(Date.now()<until);globalThis.block=block');
+    await halt(await inhabit('/busy', 'const block=Buffer.alloc(32<<20,1);while(process.cpuUsage().user<300e3);globalThis.block=block'));
     const id = `${PARENT}/busy`;
     const bench = new Bench(ROOTS, ['cpu', 'memory', 'process', 'spec']);
     const cpu = () => number('cpuacct', '/busy', 'cpuacct.usage') / 1e9;
@@ -96,7 +106,7 @@ describe('container: real v1 cgroups', { skip }, () => {
       assert.ok(used >= cpuBefore - 1e-6 && used <= cpuAfter + 1e-6, `${cpuBefore} <= ${used} <= ${cpuAfter}`);
       assert.ok(used > 0.2, 'the process has worked');
       const usage = found.get(`container_memory_usage_bytes{id="${id}"}`) ?? -1;
-      const slack = 4 << 20; // The process is alive between the readings; per-CPU charges are batched.
+      const slack = 4 << 20; // Charges are batched per CPU, and the kernel may take memory back.
       assert.ok(
         usage >= Math.min(memoryBefore, memoryAfter) - slack && usage <= Math.max(memoryBefore, memoryAfter) + slack,
         `${memoryBefore} ${usage} ${memoryAfter}`,
@@ -117,7 +127,7 @@ describe('container: real v1 cgroups', { skip }, () => {
     make('/limited');
     writeFileSync(`${layout.controllers.get('cpu')}${PARENT}/limited/cpu.cfs_quota_us`, '20000');
     writeFileSync(`${layout.controllers.get('memory')}${PARENT}/limited/memory.limit_in_bytes`, String(256 << 20));
-    await inhabit('/limited', 'const until=Date.now()+500;while(Date.now()<until)');
+    await inhabit('/limited', 'while(process.cpuUsage().user<200e3)');
     const bench = new Bench(ROOTS, ['cpu', 'spec']);
     const id = `${PARENT}/limited`;
     const found = new Map([...samples(bench.page('cpu')), ...samples(bench.page('spec'))]);
@@ -200,8 +210,8 @@ describe('container: real v1 cgroups', { skip }, () => {
     assert.ok(round() > seriesBefore + 200 * 30);
     assert.ok(descriptors() > before + 200);
     for (let i = 0; i < 200; i++) unmake(`/churn${i}`);
-    assert.equal(round(), seriesBefore);
-    // Other cgroups of the machine may come and go meanwhile: a few files each, not two hundred's worth.
+    // Other cgroups of the machine may come and go meanwhile: a few series and files each, not two hundred's worth.
+    assert.ok(Math.abs(round() - seriesBefore) < 1000, `${round()} series, ${seriesBefore} before`);
     assert.ok(Math.abs(descriptors() - before) < 100, `${descriptors()} descriptors, ${before} before`);
     bench.session.close();
   });

@@ -39,7 +39,14 @@ export function open(scope: Scope): HostSession {
     runtimes?.update(refreshed);
     logs.update(refreshed);
   };
-  const tree = new Tree(layout, roots.procfs, monotonicMs, name, containerLabels(commaList(options.container_labels)));
+  const tree = new Tree(layout, {
+    procfs: roots.procfs,
+    monotonicMs,
+    onRefresh: name,
+    labels: containerLabels(commaList(options.container_labels)),
+    watch: () => readers.watch(),
+    warn,
+  });
   const selection = selectionOf(options);
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
@@ -63,6 +70,7 @@ export function open(scope: Scope): HostSession {
     close(): void {
       for (const group of groups.values()) group.close();
       groups.clear();
+      tree.close();
     },
   };
 }

@@ -253,7 +253,7 @@ describe('container: descriptors', () => {
       let monotonicMs = 0;
       const readers = loadReaders();
       const shared = {
-        tree: new Tree(layout, tree.roots.procfs, () => monotonicMs),
+        tree: new Tree(layout, { procfs: tree.roots.procfs, monotonicMs: () => monotonicMs }),
         readers,
         budget: new DescriptorBudget(0),
         warn: () => assert.fail(),
