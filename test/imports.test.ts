@@ -183,6 +183,8 @@ test('each package and each dangerous module is loaded in its own place only', (
   const places: [what: RegExp, where: RegExp][] = [
     [/^pg$/, /^collectors\/postgres\//],
     [/^ioredis$/, /^collectors\/redis\//],
+    [/^@grpc\/grpc-js$/, /^collectors\/container\/grpc\.ts$/],
+    [/^protobufjs/, /^collectors\/container\/cri-messages\.ts$/],
     [/^piscina$/, /^(schedule|daemon)\//],
     [/^pino$/, /^log\.ts$/],
     [/^yaml$/, /^config\//],
@@ -191,14 +193,16 @@ test('each package and each dangerous module is loaded in its own place only', (
     [/^node:child_process$/, /^never$/],
   ];
   for (const [what, where] of places) for (const path of loaders((specifier) => what.test(specifier))) assert.match(path, where, `${path} loads ${what}`);
-  for (const used of [/^pg$/, /^piscina$/, /^pino$/, /^yaml$/])
+  for (const used of [/^pg$/, /^piscina$/, /^pino$/, /^yaml$/, /^@grpc\/grpc-js$/, /^protobufjs/])
     assert.notDeepEqual(
       loaders((specifier) => used.test(specifier)),
       [],
       `${used}: is the pattern still right?`,
     );
   // Packages that are none of these: zod and RE2 syntax, nothing else.
-  const others = loaders((specifier) => !/^(\.|node:|pg$|ioredis$|piscina$|pino$|yaml$|zod$|re2js$|fast-glob$)/.test(specifier));
+  const others = loaders(
+    (specifier) => !/^(\.|node:|pg$|ioredis$|piscina$|pino$|yaml$|zod$|re2js$|fast-glob$|@grpc\/grpc-js$|protobufjs\/light\.js$)/.test(specifier),
+  );
   assert.deepEqual(others, []);
 });
 

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unaryClient } from '../../src/collectors/container/grpc.ts';
-import { bytesField, readMessage, varintField } from '../../src/collectors/container/protobuf.ts';
+import { bytesField, firstText, varintField } from '../../src/collectors/container/harness-protobuf.ts';
 import { type Engine, engine, IMAGE, imageArchive, PAUSE, until } from './engines.ts';
 
 /** A containerd of our own, with its CRI plugin and the image of `engines.ts`. */
@@ -77,7 +77,7 @@ export function kubelet(socket: string): { run(pod: PodWanted): Promise<PodIds>;
         map(7, annotations),
         bytesField(8, Buffer.concat([bytesField(1, parent), hostNetwork])),
       ]);
-      const sandbox = idOf(await call('RunPodSandbox', bytesField(1, config)));
+      const sandbox = firstText(await call('RunPodSandbox', bytesField(1, config)));
       const linux = bytesField(15, bytesField(1, Buffer.concat([varintField(1, 100_000), varintField(2, 50_000), varintField(4, memoryLimit)])));
       const own = Buffer.concat([
         bytesField(1, bytesField(1, container)),
@@ -88,7 +88,7 @@ export function kubelet(socket: string): { run(pod: PodWanted): Promise<PodIds>;
         map(9, { ...kubernetes, 'io.kubernetes.container.name': container, ...labels }),
         linux,
       ]);
-      const made = idOf(await call('CreateContainer', Buffer.concat([bytesField(1, sandbox), bytesField(2, own), bytesField(3, config)])));
+      const made = firstText(await call('CreateContainer', Buffer.concat([bytesField(1, sandbox), bytesField(2, own), bytesField(3, config)])));
       await call('StartContainer', bytesField(1, made));
       return { sandbox, container: made };
     },
@@ -98,12 +98,4 @@ export function kubelet(socket: string): { run(pod: PodWanted): Promise<PodIds>;
     },
     close: () => client.close(),
   };
-}
-
-function idOf(answer: Buffer): string {
-  let id = '';
-  readMessage(answer, (number, value) => {
-    if (number === 1 && typeof value !== 'number') id = value.toString();
-  });
-  return id;
 }

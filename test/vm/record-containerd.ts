@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { unaryClient } from '../../src/collectors/container/grpc.ts';
-import { bytesField, varintField } from '../../src/collectors/container/protobuf.ts';
+import { bytesField, varintField } from '../../src/collectors/container/harness-protobuf.ts';
 import { kubelet, startContainerd } from './containerd.ts';
 
 /**

@@ -5,6 +5,9 @@ import type { GroupSpec } from './group.ts';
 import type { Layout } from './layout.ts';
 import type { Cgroup } from './tree.ts';
 
+/** `container_health_state` of what has no health check. */
+const NO_CHECK = -1;
+
 /** What no kernel file of the cgroup holds as a number: when it was made and when it was seen. */
 export function baseGroup(layout: Layout, procfs: string, wallMs: () => number): GroupSpec {
   const columns = columnsOf(BASE, ['scrapeError']);
@@ -22,10 +25,11 @@ export function baseGroup(layout: Layout, procfs: string, wallMs: () => number):
     derive(row, cgroup) {
       let made = madeAt.get(cgroup);
       if (made === undefined) madeAt.set(cgroup, (made = Math.floor(creationSeconds(layout, cgroup.id, boot, now))));
-      row[created] = made;
-      row[started] = made;
+      const { created: madeByRuntime = 0, health: check = NO_CHECK } = cgroup.identity ?? {};
+      row[created] = madeByRuntime === 0 ? made : Math.floor(madeByRuntime);
+      row[started] = made; // The cgroup of a container is made when it starts.
       row[seen] = now;
-      row[health] = -1; // Only Docker knows of health checks.
+      row[health] = check;
     },
   };
 }

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { BoardWriter } from '../../collect/board.ts';
 import { CollectError, type NetworkSession, OK, type Outcome, type Scope, absent } from '../../collect/contract.ts';
-import { CriRuntime } from './cri.ts';
+import { DiskUses } from './disk-uses.ts';
 import { dockerRuntime } from './docker.ts';
-import { encodeNames, type NamesTable } from './names-table.ts';
+import { type DiskUse, encodeNames, type Names } from './names-table.ts';
 import type { ContainerOptions } from './options.ts';
 import { type RuntimeSocket, runtimeSockets } from './runtime-sockets.ts';
 import { commaList } from './selection.ts';
@@ -14,7 +14,9 @@ export { report } from './report.ts';
 const FULL_MS = 60_000;
 
 interface Runtime {
-  list(signal: AbortSignal): Promise<NamesTable>;
+  list(signal: AbortSignal): Promise<Names>;
+  /** What containers have written; may take long. */
+  disk(signal: AbortSignal): Promise<readonly DiskUse[]>;
   close(): void;
 }
 
@@ -22,31 +24,39 @@ interface Held {
   readonly socket: RuntimeSocket;
   readonly runtime: Runtime;
   /** Of the last list; kept while the runtime does not answer. */
-  names: NamesTable;
+  names: Names;
+  /** Undefined where nobody wants to know. */
+  readonly uses: DiskUses | undefined;
 }
 
 /** The network part: asks the runtimes whose sockets are there what their containers are called, and posts it for the host part. */
 export function open(scope: Scope): NetworkSession {
   // Validated on the main thread.
   const options = scope.options as ContainerOptions;
-  const { board, roots, monotonicMs, warn } = scope;
+  const { board, roots, monotonicMs, warn, parts } = scope;
   if (board === undefined) throw new Error('the container collector is opened without a board');
   const writer = new BoardWriter(board);
   const labels = commaList(options.container_labels);
   const held = new Map<string, Held>();
   let listedMs = Number.NEGATIVE_INFINITY;
 
-  const find = (): void => {
+  const release = ({ runtime, uses }: Held): void => {
+    uses?.close();
+    runtime.close();
+  };
+
+  const find = async (): Promise<void> => {
     const there = new Map(runtimeSockets(options, roots.rootfs).map((socket) => [socket.path, socket]));
-    for (const [path, { runtime }] of held) {
+    for (const [path, one] of held) {
       if (there.has(path) && existsSync(path)) continue;
-      runtime.close();
+      release(one);
       held.delete(path);
     }
     for (const [path, socket] of there) {
       if (held.has(path) || !existsSync(path)) continue;
-      const runtime = socket.kind === 'cri' ? new CriRuntime(path, labels) : dockerRuntime(path, socket.kind === 'podman' ? '/v1.0.0' : '/v1.24', labels);
-      held.set(path, { socket, runtime, names: { containers: [], pods: [] } });
+      const runtime = await runtimeAt(socket, labels);
+      const uses = parts.includes('disk') ? new DiskUses((signal) => runtime.disk(signal), path, monotonicMs, warn) : undefined;
+      held.set(path, { socket, runtime, names: { containers: [], pods: [] }, uses });
       listedMs = Number.NEGATIVE_INFINITY;
     }
   };
@@ -66,20 +76,35 @@ export function open(scope: Scope): NetworkSession {
     return failures;
   };
 
+  const post = (): void => {
+    const names = [...held.values()].map((one) => one.names);
+    writer.post(
+      encodeNames({
+        containers: names.flatMap(({ containers }) => containers),
+        pods: names.flatMap(({ pods }) => pods),
+        disks: [...held.values()].flatMap(({ uses }) => uses?.latest ?? []),
+      }),
+    );
+  };
+
   return {
     async begin() {
-      find();
+      await find();
     },
     async collect(_part, _sheet, signal): Promise<Outcome> {
       if (held.size === 0) {
-        writer.post(encodeNames({ containers: [], pods: [] }));
+        post();
         return absent('no container runtime has a socket here');
       }
+      let counted = false;
+      for (const { uses } of held.values()) counted = uses?.turn() === true || counted;
       const now = monotonicMs();
-      if (!writer.takeAsked() && now - listedMs < FULL_MS) return OK;
+      if (!writer.takeAsked() && now - listedMs < FULL_MS) {
+        if (counted) post();
+        return OK;
+      }
       const failures = await list(signal);
-      const names = [...held.values()].map((one) => one.names);
-      writer.post(encodeNames({ containers: names.flatMap(({ containers }) => containers), pods: names.flatMap(({ pods }) => pods) }));
+      post();
       const [first] = failures;
       if (first !== undefined && failures.length === held.size) throw first;
       for (const { message } of failures) warn(message);
@@ -87,10 +112,17 @@ export function open(scope: Scope): NetworkSession {
       return OK;
     },
     async close() {
-      for (const { runtime } of held.values()) runtime.close();
+      for (const one of held.values()) release(one);
       held.clear();
     },
   };
+}
+
+/** The library for gRPC takes memory, so it is loaded where a CRI socket exists. */
+async function runtimeAt({ kind, path }: RuntimeSocket, labels: readonly string[]): Promise<Runtime> {
+  if (kind !== 'cri') return dockerRuntime(path, kind === 'podman' ? '/v1.0.0' : '/v1.24', labels);
+  const { CriRuntime } = await import('./cri.ts');
+  return new CriRuntime(path, labels);
 }
 
 /** A socket that may not be opened is a matter of permissions, not of a runtime that is down. */

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { KUBERNETES_LABELS, type NamedContainer, type NamesTable, allowed } from './names-table.ts';
+import { type DiskUse, KUBERNETES_LABELS, type NamedContainer, type Names, allowed } from './names-table.ts';
 
 /** Answers beyond this are given up. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -12,18 +12,23 @@ export function dockerRuntime(
   socketPath: string,
   version: string,
   labels: readonly string[],
-): { list(signal: AbortSignal): Promise<NamesTable>; close(): void } {
+): { list(signal: AbortSignal): Promise<Names>; disk(signal: AbortSignal): Promise<readonly DiskUse[]>; close(): void } {
   return {
     async list(signal) {
       const answer = await get(socketPath, `${version}/containers/json`, signal);
       return namesOf(answer, labels);
+    },
+    async disk(signal) {
+      const path = field(JSON.parse(await get(socketPath, `${version}/info`, signal)), 'DockerRootDir');
+      if (typeof path !== 'string' || path === '') throw new Error(`${version}/info: DockerRootDir expected`);
+      return diskUsesOf(await get(socketPath, `${version}/containers/json?size=1`, signal), path);
     },
     close() {},
   };
 }
 
 /** From the text of an answer. Throws Error when it is not a list. */
-export function namesOf(answer: string, wanted: readonly string[]): NamesTable {
+export function namesOf(answer: string, wanted: readonly string[]): Names {
   const list: unknown = JSON.parse(answer);
   if (!Array.isArray(list)) throw new Error('a list of containers expected');
   const containers = list.flatMap((item: unknown) => containerOf(item, wanted) ?? []);
@@ -34,6 +39,23 @@ export function namesOf(answer: string, wanted: readonly string[]): NamesTable {
     if (uid !== undefined && namespace !== undefined && pod !== undefined) pods.set(uid, { uid, namespace, pod });
   }
   return { containers, pods: [...pods.values()] };
+}
+
+/** What containers have written, from the text of a list with sizes. */
+export function diskUsesOf(answer: string, path: string): DiskUse[] {
+  const list: unknown = JSON.parse(answer);
+  if (!Array.isArray(list)) throw new Error('a list of containers expected');
+  return list.flatMap((item: unknown) => {
+    const [id, bytes] = [field(item, 'Id'), field(item, 'SizeRw')];
+    // Left out while it is nothing.
+    return typeof id === 'string' && id !== '' ? [{ id, path, bytes: typeof bytes === 'number' ? bytes : 0 }] : [];
+  });
+}
+
+/** The list tells of a health check in words only: `Up 3 minutes (healthy)`, `(unhealthy)`, `(health: starting)`. */
+function healthOf(status: unknown): { readonly health?: number } {
+  const state = typeof status === 'string' ? /\((?:health: )?(healthy|unhealthy|starting)\)$/.exec(status)?.[1] : undefined;
+  return state === undefined ? {} : { health: state === 'healthy' ? 1 : 0 };
 }
 
 function containerOf(item: unknown, wanted: readonly string[]): NamedContainer | undefined {
@@ -55,6 +77,7 @@ function containerOf(item: unknown, wanted: readonly string[]): NamedContainer |
     // In `container:ID` mode the traffic is the other container's.
     sandbox: !(typeof network === 'string' && network.startsWith('container:')),
     created: typeof created === 'number' ? created : 0,
+    ...healthOf(field(item, 'Status')),
     labels: allowed(labels, wanted),
   };
 }

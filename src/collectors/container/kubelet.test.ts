@@ -183,14 +183,15 @@ function imports(file: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-test('the collecting threads load no schema library', () => {
+test('the collecting threads load no schema library, and the one for gRPC only where there is a CRI socket', () => {
   for (const module of ['collect.js', 'collect-runtimes.js']) {
     const loaded = imports(join(import.meta.dirname, module));
     assert.ok(
-      [...loaded].some((path) => path.endsWith('/group.js') || path.endsWith('/cri.js')),
+      [...loaded].some((path) => path.endsWith('/group.js') || path.endsWith('/docker.js')),
       'the walk finds what is loaded',
     );
-    assert.ok(![...loaded].includes('zod'), module);
+    for (const library of ['zod', '@grpc/grpc-js', 'protobufjs/light.js']) assert.ok(!loaded.has(library), `${module} loads ${library}`);
   }
+  assert.ok(imports(join(import.meta.dirname, 'cri.js')).has('@grpc/grpc-js'));
   assert.ok([...imports(join(import.meta.dirname, 'collector.js'))].includes('zod'), 'the definition has the schema');
 });

@@ -5,6 +5,20 @@
 export interface NamesTable {
   readonly containers: readonly NamedContainer[];
   readonly pods: readonly NamedPod[];
+  /** Space used by containers, as far as their runtimes have counted it. */
+  readonly disks: readonly DiskUse[];
+}
+
+/** What one list of a runtime says. */
+export type Names = Pick<NamesTable, 'containers' | 'pods'>;
+
+/** What a container has written: its writable layer, which lies on a file system of the machine. */
+export interface DiskUse {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly bytes: number;
+  /** A path of the machine on that file system. */
+  readonly path: string;
 }
 
 export interface NamedContainer {
@@ -21,6 +35,8 @@ export interface NamedContainer {
   readonly sandbox: boolean;
   /** Unix seconds. */
   readonly created: number;
+  /** Of its health check: 1 healthy, 0 starting or unhealthy; left out where it has none. */
+  readonly health?: number;
   /** Those that are allowed. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -33,12 +49,17 @@ export interface NamedPod {
 }
 
 /** Text for the board; the same containers give the same text, in whatever order they were listed. */
-export function encodeNames({ containers, pods }: NamesTable): string {
+export function encodeNames({ containers, pods, disks = [] }: Names & Partial<NamesTable>): string {
   const by =
     <T>(key: (item: T) => string) =>
     (a: T, b: T) =>
       key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
-  return JSON.stringify({ containers: containers.toSorted(by(({ id }) => id)), pods: pods.toSorted(by(({ uid }) => uid)) } satisfies NamesTable);
+  const table: NamesTable = {
+    containers: containers.toSorted(by(({ id }) => id)),
+    pods: pods.toSorted(by(({ uid }) => uid)),
+    disks: disks.toSorted(by(({ id }) => id)),
+  };
+  return JSON.stringify(table);
 }
 
 /** Throws SyntaxError for anything but a text of `encodeNames`. */

@@ -1,6 +1,6 @@
 import { BoardReader } from '../../collect/board.ts';
 import { pathKind, type PathKind } from './names.ts';
-import { decodeNames, type NamedContainer } from './names-table.ts';
+import { decodeNames, type DiskUse, type NamedContainer } from './names-table.ts';
 import { type Cgroup, type Identity, NAMELESS, type Tree } from './tree.ts';
 
 /**
@@ -12,6 +12,7 @@ export class RuntimeNames {
   /** By container id; the same object for as long as nothing about it changes. */
   #containers = new Map<string, { readonly text: string; readonly identity: Identity }>();
   #pods = new Map<string, { readonly text: string; readonly identity: Identity }>();
+  #disks: ReadonlyMap<string, DiskUse> = new Map();
   /** Cgroups whose path asks for a name. */
   readonly #wanting = new Map<Cgroup, PathKind>();
   #version = -1;
@@ -38,6 +39,17 @@ export class RuntimeNames {
     if (unknown) this.#board.ask();
   }
 
+  /** Whether any runtime has counted. */
+  get hasDiskUses(): boolean {
+    return this.#disks.size > 0;
+  }
+
+  /** What a container has written; undefined for other cgroups, and while its runtime has not said. */
+  diskUse(cgroup: Cgroup): DiskUse | undefined {
+    const kind = this.#disks.size > 0 ? this.#wanting.get(cgroup) : undefined;
+    return kind?.kind === 'container' ? this.#disks.get(kind.containerId) : undefined;
+  }
+
   #identityOf(kind: PathKind): Identity | undefined {
     if (kind.kind === 'container') return this.#containers.get(kind.containerId)?.identity;
     return kind.kind === 'pod' ? this.#pods.get(kind.podUid)?.identity : undefined;
@@ -53,7 +65,8 @@ export class RuntimeNames {
   }
 
   #learn(text: string): void {
-    const { containers, pods } = decodeNames(text);
+    const { containers, pods, disks } = decodeNames(text);
+    this.#disks = new Map(disks.map((use) => [use.id, use]));
     this.#containers = refreshed(this.#containers, containers, ({ id }) => id, identityOf);
     this.#pods = refreshed(
       this.#pods,

@@ -12,12 +12,13 @@ import { Sheet } from '../../collect/sheet.ts';
 import { referenceReaders } from '../../readers/reference.ts';
 import { open } from './collect-runtimes.ts';
 import { CriRuntime } from './cri.ts';
-import { namesOf } from './docker.ts';
-import { framed, GrpcStatusError, unaryClient } from './grpc.ts';
+import { decodeMessage } from './cri-messages.ts';
+import { diskUsesOf, namesOf } from './docker.ts';
+import { GrpcStatusError, unaryClient } from './grpc.ts';
 import { fixture } from './harness.ts';
+import { bytesField, firstText, varintField } from './harness-protobuf.ts';
 import { decodeNames, type NamesTable } from './names-table.ts';
 import { containerOptions } from './options.ts';
-import { bytesField, ProtobufError, readMessage, varintField } from './protobuf.ts';
 
 /**
  * Answers of real runtimes, recorded and served on real unix sockets: containerd 1.6.20 (test/vm/record-containerd.ts),
@@ -60,6 +61,13 @@ function grpcServer(answer: Answering): Server {
   return server;
 }
 
+/** A message as it travels: one byte for compression (none), four for the length. */
+function framed(message: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
 function reply(stream: ServerHttp2Stream, message: Buffer, status = 0, text = ''): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(status), 'grpc-message': encodeURIComponent(text) }));
@@ -72,11 +80,7 @@ function recorded(calls: string[], runtime = 'containerd'): Server {
     const method = path.replace('/runtime.v1.', '');
     calls.push(method);
     if (method === 'RuntimeService/Version' && runtime !== 'containerd') return reply(stream, Buffer.concat([bytesField(1, '0.1.0'), bytesField(2, runtime)]));
-    let sandbox = '';
-    readMessage(request, (number, value) => {
-      if (number === 1 && typeof value !== 'number') sandbox = value.toString();
-    });
-    const answer = CONTAINERD.answers[method.endsWith('PodSandboxStatus') ? `${method} ${sandbox}` : method];
+    const answer = CONTAINERD.answers[method.endsWith('PodSandboxStatus') ? `${method} ${firstText(request)}` : method];
     if (answer === undefined) return reply(stream, Buffer.alloc(0), 5, 'not found ü');
     return reply(stream, Buffer.from(answer, 'base64'));
   });
@@ -142,72 +146,54 @@ describe('the CRI', () => {
     );
     const client = unaryClient(path);
     const call = (ms?: number): Promise<Buffer> => client.call('/a.B/C', Buffer.from('x'), within(ms));
-    await assert.rejects(
-      call(),
-      (error) => error instanceof GrpcStatusError && error.status === 12 && error.message === '/a.B/C: status 12, unknown service runtime.v1',
-    );
-    answering = (_, __, stream) => stream.respond({ ':status': 200, 'grpc-status': '7' }, { endStream: true });
-    await assert.rejects(call(), /status 7/, 'a status without an answer');
+    const status = (number: number, message = /./) => {
+      return (error: unknown): boolean => error instanceof GrpcStatusError && error.status === number && message.test(error.message);
+    };
+    await assert.rejects(call(), status(12, /^\/a\.B\/C: status 12, unknown service runtime\.v1$/));
+    answering = (_, __, stream) => stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '7' }, { endStream: true });
+    await assert.rejects(call(), status(7), 'a status without an answer');
     answering = (_, __, stream) => stream.respond({ ':status': 503 }, { endStream: true });
-    await assert.rejects(call(), /HTTP status 503/);
+    await assert.rejects(call(), status(14, /503/));
     answering = (_, __, stream) => {
-      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
       stream.end(Buffer.from([0, 0, 0, 0, 9, 1]));
     };
-    await assert.rejects(call(), /9 bytes expected, got 1/);
+    await assert.rejects(call(), status(12, /No message received/), 'less than the length says');
     answering = (_, __, stream) => {
-      stream.respond({ ':status': 200 });
-      stream.end(framed(Buffer.from('y')));
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.end(Buffer.from([0, 0xf0, 0, 0, 0, 1]));
     };
-    await assert.rejects(call(), /without a status/);
+    await assert.rejects(call(), status(8), 'more than is accepted');
     answering = (_, __, stream) => stream.session?.destroy();
-    await assert.rejects(call());
+    await assert.rejects(call(), GrpcStatusError);
     answering = () => undefined;
-    await assert.rejects(call(50), (error) => error instanceof Error, 'no answer in time');
+    await assert.rejects(call(50), { name: 'TimeoutError' });
+    await assert.rejects(client.call('/a.B/C', Buffer.alloc(0), AbortSignal.abort(new Error('over'))), /over/);
     answering = (_, request, stream) => reply(stream, Buffer.concat([request, request]));
     assert.equal((await call()).toString(), 'xx');
     client.close();
     client.close();
-    await assert.rejects(unaryClient(join(folder, 'nobody.sock')).call('/a.B/C', Buffer.alloc(0), within()), { code: 'ENOENT' });
+    const nobody = unaryClient(join(folder, 'nobody.sock'));
+    await assert.rejects(nobody.call('/a.B/C', Buffer.alloc(0), within()), { code: 'ENOENT', status: 14 });
+    nobody.close();
   });
 
   test('a recorded answer cut at any byte is refused or read as less, and never hangs', async () => {
     const whole = Buffer.from(CONTAINERD.answers['RuntimeService/ListContainers'] as string, 'base64');
+    const all = decodeMessage('ListContainersResponse', whole).containers.length;
     let refused = 0;
-    const walk = (bytes: Buffer): void =>
-      readMessage(bytes, (number, value) => void (number === 1 && typeof value !== 'number' && readMessage(value, () => undefined)));
     for (let end = 0; end < whole.length; end++) {
       try {
-        walk(whole.subarray(0, end));
+        assert.ok(decodeMessage('ListContainersResponse', whole.subarray(0, end)).containers.length < all);
       } catch (error) {
-        assert.ok(error instanceof ProtobufError, `cut at ${end}: ${String(error)}`);
+        assert.ok(error instanceof Error && error.name !== 'AssertionError', `cut at ${end}: ${String(error)}`);
         refused += 1;
       }
     }
     assert.ok(refused > whole.length - 10);
   });
-});
-
-test('protobuf: numbers, unknown fields, and what is no message', () => {
-  const read = (bytes: readonly number[] | Buffer): string[] => {
-    const found: string[] = [];
-    readMessage(Buffer.from(bytes), (number, value) => found.push(`${number}=${typeof value === 'number' ? value : value.toString()}`));
-    return found;
-  };
-  // The examples of protobuf.dev: a=150, b="testing".
-  assert.deepEqual(read([0x08, 0x96, 0x01]), ['1=150']);
-  assert.deepEqual(read([0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67]), ['2=testing']);
-  assert.deepEqual(read([0x0d, 1, 2, 3, 4, 0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 5]), ['3=5'], 'fixed-width fields are passed over');
-  assert.deepEqual(read(Buffer.concat([varintField(7, 1_700_000_000_123_456), bytesField(200, 'ü')])), ['7=1700000000123456', '200=ü']);
-  for (const [bytes, message] of [
-    [[0x08], /cut off/],
-    [[0x12, 5, 1], /5 bytes expected, 1 are left/],
-    [[0x0b], /wire type 3/],
-    [[0x00, 1], /without a number/],
-    [[0x08, ...Array.from({ length: 11 }, () => 0xff)], /more than ten/],
-  ] as const)
-    assert.throws(() => read(bytes), message);
 });
 
 test("Docker and Podman: names, images, labels; pods by their labels; the network is another one's in container mode", () => {
@@ -226,6 +212,19 @@ test("Docker and Podman: names, images, labels; pods by their labels; the networ
   assert.deepEqual(pods, [{ uid: 'u', namespace: 'n', pod: 'p' }]);
   assert.throws(() => namesOf('{"message":"no"}', []), /a list of containers expected/);
   assert.throws(() => namesOf('<html>', []), SyntaxError);
+  const health = (Status: unknown): number | undefined => namesOf(JSON.stringify([{ Id: 'x', Status }]), []).containers[0]?.health;
+  assert.deepEqual(['Up 2 hours (healthy)', 'Up 3 minutes (unhealthy)', 'Up 1 second (health: starting)', 'Up 5 minutes', 7].map(health), [
+    1,
+    0,
+    0,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual(diskUsesOf('[{"Id":"x","SizeRw":12},{"Id":"y","SizeRootFs":9},null]', '/var/lib/docker'), [
+    { id: 'x', bytes: 12, path: '/var/lib/docker' },
+    { id: 'y', bytes: 0, path: '/var/lib/docker' },
+  ]);
+  assert.throws(() => diskUsesOf('{}', '/'), /a list of containers expected/);
 });
 
 describe('the network part', () => {
@@ -239,7 +238,7 @@ describe('the network part', () => {
     board = makeBoard();
   });
 
-  function session(options: unknown): NetworkSession {
+  function session(options: unknown, parts: readonly string[] = ['runtimes']): NetworkSession {
     board = makeBoard();
     reader = new BoardReader(board);
     const target = { name: 'local', settings: {}, address: '' };
@@ -248,7 +247,7 @@ describe('the network part', () => {
       options: containerOptions.parse(options),
       roots,
       target,
-      parts: ['runtimes'],
+      parts,
       readers,
       board,
       monotonicMs: () => monotonicMs,
@@ -330,7 +329,7 @@ describe('the network part', () => {
     const path = join(folder, 'late.sock');
     const of = session({ cri: '', docker: path, podman: '' });
     assert.equal(await round(of), 'absent');
-    assert.deepEqual(posted(), { containers: [], pods: [] });
+    assert.deepEqual(posted(), { containers: [], pods: [], disks: [] });
     const server = httpServer(DOCKER);
     await listen(server, 'late.sock');
     assert.equal(await round(of), 'ok');
@@ -339,8 +338,64 @@ describe('the network part', () => {
     await new Promise((resolve) => server.close(resolve));
     rmSync(path, { force: true });
     assert.equal(await round(of), 'absent');
-    assert.deepEqual(posted(), { containers: [], pods: [] });
+    assert.deepEqual(posted(), { containers: [], pods: [], disks: [] });
     await of.close();
+  });
+
+  test('space used by containers: asked beside the rounds, at most once a minute and a twentieth of the time; names do not wait for it', async () => {
+    const asked: string[] = [];
+    let answer: ((text: string) => void) | undefined;
+    const sizes = createHttp((request, response) => {
+      asked.push(request.url ?? '');
+      if (request.url === '/v1.24/info') response.end('{"DockerRootDir":"/var/lib/docker"}');
+      else if (request.url?.endsWith('size=1') === true) answer = (text) => response.end(text);
+      else response.end(DOCKER);
+    });
+    const layer = (mountpoint: string, bytes: number): Buffer =>
+      Buffer.concat([bytesField(2, bytesField(1, mountpoint)), bytesField(3, varintField(1, bytes)), bytesField(4, varintField(1, 7))]);
+    const stats = (id: string, ...more: readonly Buffer[]): Buffer => bytesField(1, Buffer.concat([bytesField(1, bytesField(1, id)), ...more]));
+    const snapshots = '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs';
+    const cri = grpcServer((path, _, stream) => {
+      if (path.endsWith('ListContainerStats')) return reply(stream, Buffer.concat([stats('a', bytesField(4, layer(snapshots, 2 ** 40))), stats('b')]));
+      const known = CONTAINERD.answers[path.replace('/runtime.v1.', '')];
+      return known === undefined ? reply(stream, Buffer.alloc(0), 5, 'not found') : reply(stream, Buffer.from(known, 'base64'));
+    });
+    const options = { cri: await listen(cri, 'stats.sock'), docker: await listen(sizes, 'sizes.sock'), podman: '' };
+    const of = session(options, ['runtimes', 'disk']);
+    await round(of);
+    assert.ok(posted().containers.length > 4, 'names are there before anything is counted');
+    while (answer === undefined) await new Promise((resolve) => setImmediate(resolve));
+    monotonicMs += 5000;
+    answer('[{"Id":"web","SizeRw":4096}]');
+    let table: NamesTable | undefined;
+    while (table?.disks.length !== 2) {
+      await round(of);
+      const text = reader.take();
+      if (text !== undefined) table = decodeNames(text);
+      await new Promise((resolve) => setImmediate(resolve));
+      monotonicMs -= 2000; // Time stands still while we wait.
+    }
+    assert.deepEqual(table.disks, [
+      { id: 'a', path: snapshots, bytes: 2 ** 40 },
+      { id: 'web', path: '/var/lib/docker', bytes: 4096 },
+    ]);
+    const times = () => asked.filter((url) => url.endsWith('size=1')).length;
+    assert.equal(times(), 1);
+    monotonicMs += 90_000;
+    await round(of);
+    assert.equal(times(), 1, 'an answer that took five seconds and more is not asked for within a hundred');
+    monotonicMs += 60_000;
+    await round(of);
+    while (times() < 2) await new Promise((resolve) => setImmediate(resolve));
+    warnings.length = 0;
+    answer('{"message":"no"}');
+    while (warnings.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(warnings, [`${options.docker}: space used by containers: a list of containers expected`]);
+    await of.close();
+    const quiet = session(options);
+    await round(quiet);
+    assert.equal(times(), 2, 'without the part disk nobody is asked');
+    await quiet.close();
   });
 
   test('a socket nobody listens on', async () => {

@@ -28,6 +28,8 @@ export interface Identity {
   readonly labels: Readonly<Record<string, string>>;
   /** When the runtime made it, unix seconds; 0 when unknown. */
   readonly created: number;
+  /** 1 healthy, 0 starting or unhealthy; left out for what has no health check. */
+  readonly health?: number;
   /** `logs`: guessed from the names of log files, until a runtime says more. */
   readonly source: 'logs' | 'runtime';
 }
