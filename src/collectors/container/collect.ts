@@ -9,6 +9,7 @@ import { cpuGroup, percpuCount } from './cpu.ts';
 import { DiskIo } from './disk-io.ts';
 import { Group, type GroupSpec, GrowingGroup } from './group.ts';
 import { detectLayout } from './layout.ts';
+import { MountTable } from './mount-table.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
@@ -50,11 +51,13 @@ export function open(scope: Scope): HostSession {
   const selection = selectionOf(options);
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
+  const mounts = new MountTable(roots, options.pod_mounts, monotonicMs);
   const specs = groupSpecs(scope, options, tree, machine);
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
-    if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs)));
-    if (part === 'disk') groups.set(part, new FileSystems(tree, selection, readers.mounts(), roots, options.pod_mounts));
+    const systems = scope.parts.includes('disk') ? { mounts, procfs: roots.procfs } : undefined;
+    if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs), systems));
+    if (part === 'disk') groups.set(part, new FileSystems(shared, readers.mounts(), mounts, roots, runtimes));
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));
     const spec = specs[part];
     // The kubelet's resource page is not a matter of what the others show.

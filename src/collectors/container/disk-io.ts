@@ -6,7 +6,9 @@ import type { Source, Token } from '../../readers/readers.ts';
 import type { BlockDevices } from './block-devices.ts';
 import type { Bindings, Bound, FileKind } from './cgroup-file.ts';
 import { DISK_IO } from './families.ts';
+import { diskStatsGroup } from './disk-stats.ts';
 import { ABSENT, type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import type { FileSystem, MountTable } from './mount-table.ts';
 
 const NANOSECONDS = 1e9;
 const MICROSECONDS = 1e6;
@@ -33,6 +35,10 @@ class DeviceColumns {
 
   constructor(devices: BlockDevices) {
     this.#devices = devices;
+  }
+
+  has(family: Family, device: string): boolean {
+    return this.list.some((column) => column.family === family && column.values[0] === device);
   }
 
   /** The column of a family for a device; -1 for a device without a name: several would print the same series. */
@@ -103,8 +109,7 @@ function bindSectors(columns: DeviceColumns, policy: number, rows: readonly Toke
   return { numbers: [], words };
 }
 
-function v1Spec(root: string, policies: readonly number[], devices: BlockDevices): GroupSpec {
-  const columns = new DeviceColumns(devices);
+function v1Spec(root: string, policies: readonly number[], columns: DeviceColumns): GroupSpec {
   const files: FileKind[] = [];
   for (const policy of policies) {
     const { prefix, suffix } = POLICIES[policy] as (typeof POLICIES)[number];
@@ -195,8 +200,7 @@ function bindIoStat(columns: DeviceColumns, rows: readonly Token[][]): Bindings 
   return { numbers, words };
 }
 
-function v2Spec(devices: BlockDevices): GroupSpec {
-  const columns = new DeviceColumns(devices);
+function v2Spec(columns: DeviceColumns): GroupSpec {
   return {
     columns: columns.list,
     files: [{ controller: '', name: 'io.stat', format: { keys: 1, delimiters: '=' }, bind: (rows) => bindIoStat(columns, rows) }],
@@ -214,12 +218,18 @@ export class DiskIo {
   readonly #devices: BlockDevices;
   readonly #root: string | undefined;
   readonly #witnesses: { readonly policy: number; readonly source: Source }[] = [];
+  readonly #systems: FileSystemIo | undefined;
   #active = '';
+  #columns: DeviceColumns;
   #group: Group;
 
-  constructor(shared: Shared, devices: BlockDevices) {
+  /** @param systems undefined where file systems are not shown */
+  constructor(shared: Shared, devices: BlockDevices, systems: { readonly mounts: MountTable; readonly procfs: string } | undefined) {
     this.#shared = shared;
     this.#devices = devices;
+    this.#systems =
+      systems === undefined ? undefined : new FileSystemIo(shared, systems.mounts, systems.procfs, (family, device) => this.#columns.has(family, device));
+    this.#columns = new DeviceColumns(devices);
     const { layout } = shared.tree;
     this.#root = layout.kind === 'unified' ? undefined : layout.controllers.get('blkio');
     if (this.#root !== undefined) {
@@ -229,7 +239,7 @@ export class DiskIo {
         if (existsSync(path)) this.#witnesses.push({ policy, source: shared.readers.source(path, { keys: 2 }) });
       }
     }
-    this.#group = new Group(shared, layout.kind === 'unified' ? v2Spec(devices) : v1Spec('', [], devices));
+    this.#group = new Group(shared, layout.kind === 'unified' ? v2Spec(this.#columns) : v1Spec('', [], this.#columns));
   }
 
   collect(part: string, sheet: Sheet): Outcome {
@@ -239,15 +249,57 @@ export class DiskIo {
       if (policies.join() !== this.#active) {
         this.#active = policies.join();
         this.#group.retire();
-        this.#group = new Group(this.#shared, v1Spec(root, policies, this.#devices));
+        this.#columns = new DeviceColumns(this.#devices);
+        this.#group = new Group(this.#shared, v1Spec(root, policies, this.#columns));
       }
     }
-    return this.#group.collect(part, sheet);
+    const outcome = this.#group.collect(part, sheet);
+    this.#systems?.collect(part, sheet);
+    return outcome;
   }
 
   close(): void {
     for (const { source } of this.#witnesses) source.close();
     this.#group.close();
+    this.#systems?.close();
+  }
+}
+
+/** What `/` shows of file systems under the names of the block statistics; made anew when mounts change. */
+class FileSystemIo {
+  readonly #shared: Shared;
+  readonly #mounts: MountTable;
+  readonly #procfs: string;
+  readonly #isTaken: (family: Family, device: string) => boolean;
+  #shown: readonly FileSystem[] = [];
+  #group: Group | undefined;
+
+  constructor(shared: Shared, mounts: MountTable, procfs: string, isTaken: (family: Family, device: string) => boolean) {
+    const { selection } = shared;
+    this.#shared = { ...shared, selection: { ...selection, shows: (cgroup) => cgroup.id === '/' && selection.shows(cgroup) } };
+    this.#mounts = mounts;
+    this.#procfs = procfs;
+    this.#isTaken = isTaken;
+  }
+
+  collect(part: string, sheet: Sheet): void {
+    let shown: readonly FileSystem[];
+    try {
+      shown = this.#mounts.shown();
+    } catch {
+      return; // The part of the file systems says so; what cgroups did is not lost for it.
+    }
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      this.#group?.retire();
+      this.#group = new Group(this.#shared, diskStatsGroup(this.#shared.tree.layout, this.#procfs, shown, this.#isTaken));
+    }
+    // A name of its own: asked for under the same twice, the tree would be looked at twice.
+    this.#group?.collect(`${part} of file systems`, sheet);
+  }
+
+  close(): void {
+    this.#group?.close();
   }
 }
 

@@ -1,115 +1,162 @@
-import { readFileSync } from 'node:fs';
-import { CollectError, OK, type Outcome, type Roots, absent } from '../../collect/contract.ts';
+import { OK, type Outcome, type Roots, absent } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
+import type { Family } from '../../model/family.ts';
 import type { MountStats } from '../../readers/readers.ts';
 import { DISK } from './families.ts';
-import type { Selection } from './selection.ts';
-import type { Tree } from './tree.ts';
-
-/** The peer's list; `nfs*` and `ext*` by prefix. The mount at `/` is shown whatever it is. */
-const TYPES = /^(?:ext.*|nfs.*|xfs|btrfs|zfs|overlay|tmpfs|squashfs|f2fs|jfs|reiserfs|hfs|hfsplus|ntfs|vfat|fat|msdos|exfat|udf|iso9660|devicemapper)$/;
-
-/** Where runtimes and the kubelet mount for pods. */
-const POD_MOUNT = /\/(?:kubelet\/pods|containerd\/io\.containerd|containers\/storage|docker\/(?:overlay2|containers|rootfs))\//;
+import { ABSENT, type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import type { FileSystem, MountTable } from './mount-table.ts';
+import type { DiskUse } from './names-table.ts';
+import type { Cgroup } from './tree.ts';
 
 /** How long the mounts that answer are waited for; one that does not is left out until it does. */
 const WAIT_MS = 200;
 /** Numbers per path in `MountStats.numbers`. */
 const WIDTH = 7;
+const NAMES = ['device'];
 
-export interface FileSystem {
-  /** As the peer labels it. */
-  readonly device: string;
-  readonly point: string;
+/** What runtimes have said of their containers' files. */
+export interface DiskUseSource {
+  /** Of a container; undefined for other cgroups, and while its runtime has not said. */
+  diskUse(cgroup: Cgroup): DiskUse | undefined;
+  /** Paths that writable layers lie at; the same set for as long as nothing changes. */
+  readonly diskPaths: ReadonlySet<string>;
+}
+
+interface Space {
+  readonly limit: number;
+  readonly used: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
 }
 
 /**
- * The file systems of a mountinfo text, one per source: an overlay is told by its device number (`overlay_0-39`), a tmpfs by
- * its mount point.
+ * Space and inodes: of the machine's file systems under `/`, and under containers what they have written, with the size of
+ * the file system it lies on. Sources: statfs(2); the runtimes.
  */
-export function fileSystemsOf(mountinfo: string, podMounts: boolean): FileSystem[] {
-  const found = new Map<string, FileSystem>();
-  for (const line of mountinfo.split('\n')) {
-    const split = line.indexOf(' - ');
-    if (split < 0) continue;
-    const [, , number = '', , escaped = ''] = line.slice(0, split).split(' ');
-    const [type = '', source = ''] = line.slice(split + 3).split(' ');
-    const point = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
-    if (point === '' || (point !== '/' && !TYPES.test(type))) continue;
-    if (!podMounts && point !== '/' && (type === 'overlay' || POD_MOUNT.test(point))) continue;
-    const device = type === 'overlay' ? `${source}_${number.replace(':', '-')}` : type === 'tmpfs' ? point : source;
-    if (!found.has(device)) found.set(device, { device, point });
-  }
-  return [...found.values()];
-}
-
-/** Space and inodes of the machine's file systems, shown under `/` as the peer does; containers' own need a runtime's help. */
 export class FileSystems {
-  readonly #tree: Tree;
-  readonly #selection: Selection;
+  readonly #shared: Shared;
   readonly #stats: MountStats;
+  readonly #mounts: MountTable;
   readonly #roots: Roots;
-  readonly #podMounts: boolean;
-  #mountinfo = '';
-  #systems: readonly FileSystem[] = [];
+  readonly #uses: DiskUseSource | undefined;
+  #shown: readonly FileSystem[] = [];
+  #paths: ReadonlySet<string> = new Set();
+  /** By path of writable layers. */
+  #layers = new Map<string, FileSystem>();
+  /** Asked about, in the order of `MountStats`. */
+  #asked: readonly FileSystem[] = [];
+  #spaces = new Map<string, Space>();
+  #containers: Group | undefined;
   #sheet: Sheet | undefined;
   #entity = -1;
   #labelled = false;
 
-  constructor(tree: Tree, selection: Selection, stats: MountStats, roots: Roots, podMounts: boolean) {
-    this.#tree = tree;
-    this.#selection = selection;
+  constructor(shared: Shared, stats: MountStats, mounts: MountTable, roots: Roots, uses: DiskUseSource | undefined) {
+    this.#shared = shared;
     this.#stats = stats;
+    this.#mounts = mounts;
     this.#roots = roots;
-    this.#podMounts = podMounts;
+    this.#uses = uses;
   }
 
   collect(part: string, sheet: Sheet): Outcome {
-    const tree = this.#tree;
+    const { tree } = this.#shared;
     if (tree.layout.kind === 'none') return absent('no cgroup hierarchy is mounted');
     tree.refresh(part);
+    this.#follow();
+    this.#ask();
+    const isRootShown = this.#showRoot(sheet);
+    if (this.#uses !== undefined && this.#paths.size > 0) {
+      this.#containers ??= new Group(this.#shared, this.#containerSpec(this.#uses));
+      // A name of its own: asked for under the same twice, the tree would be looked at twice.
+      return this.#containers.collect(`${part} of containers`, sheet);
+    }
+    return isRootShown ? OK : absent('the root cgroup is left out by the configuration');
+  }
+
+  close(): void {
+    this.#containers?.close();
+  }
+
+  /** Works out what to ask about, when mounts or containers' places have changed. */
+  #follow(): void {
+    const shown = this.#mounts.shown();
+    const paths = this.#uses?.diskPaths ?? this.#paths;
+    if (shown === this.#shown && paths === this.#paths) return;
+    this.#shown = shown;
+    this.#paths = paths;
+    this.#layers = new Map();
+    const asked = new Map(shown.map((system) => [system.device, system]));
+    for (const path of paths) {
+      const system = this.#mounts.holding(path);
+      if (system === undefined) continue;
+      this.#layers.set(path, system);
+      if (!asked.has(system.device)) asked.set(system.device, system);
+    }
+    this.#asked = [...asked.values()];
+    this.#stats.paths(this.#asked.map(({ point }) => this.#roots.rootfs + point));
+  }
+
+  #ask(): void {
+    this.#stats.run(WAIT_MS);
+    const { status, numbers } = this.#stats;
+    this.#spaces.clear();
+    for (const [i, { device }] of this.#asked.entries()) {
+      if (status[i] !== 0) continue; // Stuck, or unmounted since: no numbers is better than none of the others.
+      const [size = 0, blocks = 0, free = 0, , inodes = 0, inodesFree = 0] = numbers.subarray(i * WIDTH, i * WIDTH + WIDTH);
+      this.#spaces.set(device, { limit: blocks * size, used: (blocks - free) * size, inodes, inodesFree });
+    }
+  }
+
+  /** False when the configuration leaves it out. */
+  #showRoot(sheet: Sheet): boolean {
+    const { tree, selection } = this.#shared;
     const root = tree.get('/');
-    if (root === undefined) return absent('no root cgroup');
-    if (!this.#selection.shows(root)) return absent('the root cgroup is left out by the configuration');
+    if (root === undefined || !selection.shows(root)) return false;
     if (sheet !== this.#sheet) {
       this.#sheet = sheet;
       this.#entity = sheet.entity((variant) => tree.labels(root, variant));
     } else if (tree.labelled !== this.#labelled) sheet.rename(this.#entity, (variant) => tree.labels(root, variant));
     this.#labelled = tree.labelled;
-    this.#readMounts();
-    this.#stats.run(WAIT_MS);
-    const { status, numbers } = this.#stats;
-    for (const [i, { device }] of this.#systems.entries()) {
-      if (status[i] !== 0) continue; // Stuck, or unmounted since: no numbers is better than none of the others.
-      const [size = 0, blocks = 0, free = 0, , inodes = 0, inodesFree = 0] = numbers.subarray(i * WIDTH, i * WIDTH + WIDTH);
-      const set = (family: (typeof DISK)[keyof typeof DISK], value: number) => sheet.set(sheet.slot(family, [device], NAMES, this.#entity), value);
-      set(DISK.limit, blocks * size);
-      set(DISK.usage, (blocks - free) * size);
-      set(DISK.inodesTotal, inodes);
-      set(DISK.inodesFree, inodesFree);
+    for (const { device } of this.#shown) {
+      const space = this.#spaces.get(device);
+      if (space === undefined) continue;
+      const set = (family: Family, value: number) => sheet.set(sheet.slot(family, [device], NAMES, this.#entity), value);
+      set(DISK.limit, space.limit);
+      set(DISK.usage, space.used);
+      set(DISK.inodesTotal, space.inodes);
+      set(DISK.inodesFree, space.inodesFree);
     }
-    return OK;
+    return true;
   }
 
-  close(): void {}
-
-  #readMounts(): void {
-    const path = `${this.#roots.procfs}/1/mountinfo`;
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch {
-      try {
-        text = readFileSync(`${this.#roots.procfs}/self/mountinfo`, 'utf8'); // Process 1 of another user.
-      } catch (cause) {
-        throw new CollectError('read', path, 'the mount table cannot be read', cause);
-      }
-    }
-    if (text === this.#mountinfo) return;
-    this.#mountinfo = text;
-    this.#systems = fileSystemsOf(text, this.#podMounts);
-    this.#stats.paths(this.#systems.map(({ point }) => this.#roots.rootfs + point));
+  #containerSpec(uses: DiskUseSource): GroupSpec {
+    const columns: Column[] = [];
+    /** First of the four columns, by device. */
+    const places = new Map<string, number>();
+    return {
+      columns,
+      files: [],
+      blank: ABSENT,
+      prepare: () => {
+        for (const { device } of this.#layers.values()) {
+          if (places.has(device)) continue;
+          places.set(device, columns.length);
+          for (const family of [DISK.limit, DISK.usage, DISK.inodesTotal, DISK.inodesFree]) columns.push({ family, names: NAMES, values: [device] });
+        }
+      },
+      derive: (row, cgroup) => {
+        const use = uses.diskUse(cgroup);
+        const device = use === undefined ? undefined : this.#layers.get(use.path)?.device;
+        const first = device === undefined ? undefined : places.get(device);
+        if (use === undefined || device === undefined || first === undefined) return;
+        row[first + 1] = use.bytes;
+        const space = this.#spaces.get(device);
+        if (space === undefined) return;
+        row[first] = space.limit;
+        row[first + 2] = space.inodes;
+        row[first + 3] = space.inodesFree;
+      },
+    };
   }
 }
-
-const NAMES = ['device'];

@@ -13,6 +13,7 @@ export class RuntimeNames {
   #containers = new Map<string, { readonly text: string; readonly identity: Identity }>();
   #pods = new Map<string, { readonly text: string; readonly identity: Identity }>();
   #disks: ReadonlyMap<string, DiskUse> = new Map();
+  #diskPaths: ReadonlySet<string> = new Set();
   /** Cgroups whose path asks for a name. */
   readonly #wanting = new Map<Cgroup, PathKind>();
   #version = -1;
@@ -39,9 +40,9 @@ export class RuntimeNames {
     if (unknown) this.#board.ask();
   }
 
-  /** Whether any runtime has counted. */
-  get hasDiskUses(): boolean {
-    return this.#disks.size > 0;
+  /** See DiskUseSource. */
+  get diskPaths(): ReadonlySet<string> {
+    return this.#diskPaths;
   }
 
   /** What a container has written; undefined for other cgroups, and while its runtime has not said. */
@@ -67,6 +68,8 @@ export class RuntimeNames {
   #learn(text: string): void {
     const { containers, pods, disks } = decodeNames(text);
     this.#disks = new Map(disks.map((use) => [use.id, use]));
+    const paths = new Set(disks.map(({ path }) => path));
+    if ([...paths].join('\n') !== [...this.#diskPaths].join('\n')) this.#diskPaths = paths;
     this.#containers = refreshed(this.#containers, containers, ({ id }) => id, identityOf);
     this.#pods = refreshed(
       this.#pods,

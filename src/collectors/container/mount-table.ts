@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { CollectError, type Roots } from '../../collect/contract.ts';
+
+/** The peer's list; `nfs*` and `ext*` by prefix. The mount at `/` is shown whatever it is. */
+const TYPES = /^(?:ext.*|nfs.*|xfs|btrfs|zfs|overlay|tmpfs|squashfs|f2fs|jfs|reiserfs|hfs|hfsplus|ntfs|vfat|fat|msdos|exfat|udf|iso9660|devicemapper)$/;
+
+/** Where runtimes and the kubelet mount for pods. */
+const POD_MOUNT = /\/(?:kubelet\/pods|containerd\/io\.containerd|containers\/storage|docker\/(?:overlay2|containers|rootfs))\//;
+
+/** Parts of one cycle share a reading this young. */
+const SHARED_MS = 500;
+
+export interface FileSystem {
+  /** As the peer labels it: the source, but an overlay by its device number (`overlay_0-39`) and a tmpfs by its mount point. */
+  readonly device: string;
+  readonly point: string;
+  /** `major:minor`; of no block device where there is none (overlay, nfs, btrfs). */
+  readonly number: string;
+  readonly source: string;
+}
+
+interface Mount extends FileSystem {
+  readonly type: string;
+}
+
+function mountsOf(mountinfo: string): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of mountinfo.split('\n')) {
+    const split = line.indexOf(' - ');
+    if (split < 0) continue;
+    const [, , number = '', , escaped = ''] = line.slice(0, split).split(' ');
+    const [type = '', source = ''] = line.slice(split + 3).split(' ');
+    const point = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+    if (point === '') continue;
+    const device = type === 'overlay' ? `${source}_${number.replace(':', '-')}` : type === 'tmpfs' ? point : source;
+    mounts.push({ device, point, number, source, type });
+  }
+  return mounts;
+}
+
+/** The file systems that are shown of the machine, one per source. */
+function shownOf(mounts: readonly Mount[], podMounts: boolean): FileSystem[] {
+  const found = new Map<string, FileSystem>();
+  for (const { type, ...system } of mounts) {
+    const { device, point } = system;
+    if (point !== '/' && !TYPES.test(type)) continue;
+    if (!podMounts && point !== '/' && (type === 'overlay' || POD_MOUNT.test(point))) continue;
+    if (!found.has(device)) found.set(device, system);
+  }
+  return [...found.values()];
+}
+
+/** As {@link MountTable.shown}, from a mountinfo text (proc_pid_mountinfo(5)). */
+export function fileSystemsOf(mountinfo: string, podMounts: boolean): FileSystem[] {
+  return shownOf(mountsOf(mountinfo), podMounts);
+}
+
+/** What is mounted on the machine, as process 1 sees it. */
+export class MountTable {
+  readonly #roots: Roots;
+  readonly #podMounts: boolean;
+  readonly #monotonicMs: () => number;
+  #text = '';
+  #mounts: readonly Mount[] = [];
+  #shown: readonly FileSystem[] = [];
+  #readMs = Number.NEGATIVE_INFINITY;
+
+  /** @param podMounts show file systems of pods too */
+  constructor(roots: Roots, podMounts: boolean, monotonicMs: () => number) {
+    this.#roots = roots;
+    this.#podMounts = podMounts;
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** The same array for as long as nothing changes. Throws CollectError when there is no table to read. */
+  shown(): readonly FileSystem[] {
+    this.#look();
+    return this.#shown;
+  }
+
+  /** The file system that a path of the machine lies on; undefined where the path is on none. */
+  holding(path: string): FileSystem | undefined {
+    this.#look();
+    let best: Mount | undefined;
+    for (const mount of this.#mounts) {
+      const { point } = mount;
+      const holds = point === '/' || path === point || path.startsWith(`${point}/`);
+      // Of two at one point the later one lies on top.
+      if (holds && point.length >= (best?.point.length ?? 0)) best = mount;
+    }
+    return best;
+  }
+
+  #look(): void {
+    const now = this.#monotonicMs();
+    if (now - this.#readMs < SHARED_MS) return;
+    const text = read(this.#roots.procfs);
+    this.#readMs = now;
+    if (text === this.#text) return;
+    this.#text = text;
+    this.#mounts = mountsOf(text);
+    this.#shown = shownOf(this.#mounts, this.#podMounts);
+  }
+}
+
+function read(procfs: string): string {
+  const path = `${procfs}/1/mountinfo`;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    try {
+      return readFileSync(`${procfs}/self/mountinfo`, 'utf8'); // Process 1 of another user.
+    } catch (cause) {
+      throw new CollectError('read', path, 'the mount table cannot be read', cause);
+    }
+  }
+}
