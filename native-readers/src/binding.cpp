@@ -22,10 +22,12 @@
 
 #include "core/deflate.hpp"
 #include "readers/clock.hpp"
+#include "readers/device_call.hpp"
 #include "readers/machine.hpp"
 #include "readers/mounts.hpp"
 #include "readers/netlink.hpp"
 #include "readers/page.hpp"
+#include "readers/perf_events.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
 #include "readers/watch.hpp"
@@ -46,7 +48,14 @@ struct Instance {
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
-enum class HandleKind : uint32_t { source = 0x52534f55, set = 0x52534554, mounts = 0x524d4e54, watch = 0x52575448 };
+enum class HandleKind : uint32_t {
+  source = 0x52534f55,
+  set = 0x52534554,
+  mounts = 0x524d4e54,
+  watch = 0x52575448,
+  ethtool = 0x52455448,
+  perf = 0x52504552
+};
 
 struct Handle {
   HandleKind kind;
@@ -60,6 +69,14 @@ struct SourceHandle : Handle {
 
 struct SetHandle : Handle {
   SourceSet set;
+};
+
+struct EthtoolHandle : Handle {
+  EthtoolCalls calls;
+};
+
+struct PerfHandle : Handle {
+  PerfEvents events;
 };
 
 struct MountsHandle : Handle {
@@ -152,6 +169,16 @@ MountsHandle* take_mounts(napi_env env, napi_value value) {
 WatchHandle* take_watch(napi_env env, napi_value value) {
   Handle* handle = take_handle(env, value);
   return handle != nullptr && handle->kind == HandleKind::watch ? static_cast<WatchHandle*>(handle) : nullptr;
+}
+
+EthtoolHandle* take_ethtool(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::ethtool ? static_cast<EthtoolHandle*>(handle) : nullptr;
+}
+
+PerfHandle* take_perf(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::perf ? static_cast<PerfHandle*>(handle) : nullptr;
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
@@ -589,6 +616,102 @@ napi_value netlink(napi_env env, napi_callback_info info) {
   return make_bytes(env, answer.data(), answer.size());
 }
 
+// ethtool(): handle
+napi_value ethtool(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr) return fail(env, "ethtool()");
+  // EthtoolCalls cannot be moved: it is made in its place.
+  std::unique_ptr<EthtoolHandle> handle(new EthtoolHandle);
+  handle->kind = HandleKind::ethtool;
+  handle->serial = ++instance->handles;
+  return make_external(env, std::move(handle));
+}
+
+// askDevice(ethtool, device, command): 0 or an errno; `command` receives the answer
+napi_value ask_device(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 3> arguments{};
+  std::string device;
+  std::span<uint8_t> command;
+  if (!take_arguments(env, info, arguments)) return fail(env, "askDevice(ethtool, device, command)");
+  EthtoolHandle* handle = take_ethtool(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], device) || !take(env, arguments[2], command)) {
+    return fail(env, "askDevice(ethtool, device, command)");
+  }
+  return make_int(env, handle->calls.exchange(device, command));
+}
+
+// closeEthtool(ethtool)
+napi_value close_ethtool(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeEthtool(ethtool)");
+  EthtoolHandle* handle = take_ethtool(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeEthtool(ethtool)");
+  handle->calls.close();
+  return make_undefined(env);
+}
+
+// askFolder(folder, direction, type, number, exchange): 0 or an errno; `exchange` receives the answer
+napi_value ask_folder_call(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 5> arguments{};
+  std::string folder;
+  uint32_t direction = 0;
+  uint32_t type = 0;
+  uint32_t number = 0;
+  std::span<uint8_t> exchange;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], folder) || !take(env, arguments[1], direction) ||
+      !take(env, arguments[2], type) || !take(env, arguments[3], number) || !take(env, arguments[4], exchange)) {
+    return fail(env, "askFolder(folder, direction, type, number, exchange)");
+  }
+  return make_int(env, ask_folder(folder, direction, type, number, exchange));
+}
+
+// --- Counters of perf_event_open(2) ---
+
+// perf(): handle
+napi_value perf(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr) return fail(env, "perf()");
+  return make_external(env, std::unique_ptr<PerfHandle>(new PerfHandle{{HandleKind::perf, ++instance->handles, Format{}}, {}}));
+}
+
+// addCounter(perf, type, config, cpu): position, or -errno. `config` has 53 bits: no event that we know has more.
+napi_value add_counter(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 4> arguments{};
+  uint32_t type = 0;
+  int64_t config = 0;
+  uint32_t cpu = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "addCounter(perf, type, config, cpu)");
+  PerfHandle* handle = take_perf(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], type) || napi_get_value_int64(env, arguments[2], &config) != napi_ok ||
+      config < 0 || !take(env, arguments[3], cpu)) {
+    return fail(env, "addCounter(perf, type, config, cpu)");
+  }
+  return make_int(env, handle->events.add(type, static_cast<uint64_t>(config), static_cast<int>(cpu)));
+}
+
+// readCounters(perf, values)
+napi_value read_counters(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  std::span<double> values;
+  if (!take_arguments(env, info, arguments)) return fail(env, "readCounters(perf, values)");
+  const PerfHandle* handle = take_perf(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], values) || values.size() < handle->events.size()) {
+    return fail(env, "readCounters(perf, values)");
+  }
+  handle->events.read(values);
+  return make_undefined(env);
+}
+
+// closeCounters(perf)
+napi_value close_counters(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeCounters(perf)");
+  PerfHandle* handle = take_perf(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeCounters(perf)");
+  handle->events.close();
+  return make_undefined(env);
+}
+
 // exitNow(code): ends the process without exit handlers, which would wait for threads that sit in a hung system call
 napi_value exit_now(napi_env env, napi_callback_info info) {
   std::array<napi_value, 1> arguments{};
@@ -654,6 +777,14 @@ NAPI_MODULE_INIT() {
       {"threadCpuSeconds", thread_cpu},
       {"clock", clock_numbers},
       {"netlink", netlink},
+      {"ethtool", ethtool},
+      {"askDevice", ask_device},
+      {"closeEthtool", close_ethtool},
+      {"askFolder", ask_folder_call},
+      {"perf", perf},
+      {"addCounter", add_counter},
+      {"readCounters", read_counters},
+      {"closeCounters", close_counters},
       {"exitNow", exit_now},
       {"trimMemory", trim_memory},
   });

@@ -13,6 +13,7 @@ int main() {
   tests::test_sources();
   tests::test_pages();
   tests::test_mounts();
+  tests::test_kernel_calls();
   std::printf("unit: %zu checks\n", tests::checks().load());
   return 0;
 }

@@ -9,5 +9,6 @@ void test_shapes();
 void test_sources();
 void test_pages();
 void test_mounts();
+void test_kernel_calls();
 
 }  // namespace tests

@@ -19,9 +19,12 @@ import {
 import {
   type DirectoryChange,
   type DirectoryWatch,
+  type EthtoolCalls,
+  type IoctlDirection,
   type KernelClock,
   type MountStats,
   type PagePlan,
+  type PerfCounters,
   ReaderError,
   type Readers,
   type Source,
@@ -66,6 +69,14 @@ interface Addon {
   /** State of the clock, or -errno. */
   clock(numbers: Float64Array): number;
   netlink(protocol: number, strict: number, request: Uint8Array): ArrayBuffer | number;
+  ethtool(): Handle;
+  askDevice(ethtool: Handle, device: string, command: Uint8Array): number;
+  closeEthtool(ethtool: Handle): void;
+  askFolder(folder: string, direction: number, type: number, number: number, exchange: Uint8Array): number;
+  perf(): Handle;
+  addCounter(perf: Handle, type: number, config: number, cpu: number): number;
+  readCounters(perf: Handle, values: Float64Array): void;
+  closeCounters(perf: Handle): void;
   mounts(): Handle;
   setPaths(mounts: Handle, paths: readonly string[]): void;
   runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
@@ -100,6 +111,9 @@ const MOUNT_NUMBERS = 7;
 
 /** Numbers of the kernel's clock. */
 const CLOCK_NUMBERS = 16;
+
+/** Bits of askFolder's direction. */
+const DIRECTIONS: Readonly<Record<IoctlDirection, number>> = { write: 1, read: 2, both: 3 };
 
 const LONGEST_WAIT_MS = 86_400_000;
 
@@ -364,6 +378,53 @@ class NativeWatch implements DirectoryWatch {
   }
 }
 
+class NativeEthtool implements EthtoolCalls {
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+    this.handle = addon.ethtool();
+  }
+
+  ask(device: string, command: Uint8Array): number {
+    return this.addon.askDevice(this.handle, device, command);
+  }
+
+  close(): void {
+    this.addon.closeEthtool(this.handle);
+  }
+}
+
+class NativePerf implements PerfCounters {
+  values = new Float64Array(0);
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+    this.handle = addon.perf();
+  }
+
+  add(type: number, config: number, cpu: number): number {
+    const position = this.addon.addCounter(this.handle, type, config, cpu);
+    if (position >= this.values.length) {
+      const grown = new Float64Array(Math.max(FIRST_NUMBERS, this.values.length * 2));
+      grown.set(this.values);
+      this.values = grown;
+    }
+    return position;
+  }
+
+  read(): void {
+    this.addon.readCounters(this.handle, this.values);
+  }
+
+  close(): void {
+    this.addon.closeCounters(this.handle);
+  }
+}
+
 class NativeReaders implements Readers {
   readonly native = true;
   private readonly addon: Addon;
@@ -415,6 +476,19 @@ class NativeReaders implements Readers {
     const answer = this.addon.netlink(protocol, isStrict ? 1 : 0, request);
     if (typeof answer === 'number') throw readerError(answer, `netlink ${protocol}`);
     return Buffer.from(answer);
+  }
+
+  ethtool(): EthtoolCalls {
+    return new NativeEthtool(this.addon);
+  }
+
+  askFolder(folder: string, direction: IoctlDirection, type: number, number: number, exchange: Uint8Array): number {
+    checkPath(folder);
+    return this.addon.askFolder(folder, DIRECTIONS[direction], type, number, exchange);
+  }
+
+  perf(): PerfCounters {
+    return new NativePerf(this.addon);
   }
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {

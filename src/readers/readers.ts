@@ -138,6 +138,31 @@ export interface KernelClock {
   readonly tai: number;
 }
 
+/** Counters of perf_event_open(2), each of all processes on one CPU; they count from 0 when they are added. */
+export interface PerfCounters {
+  /** Opens and starts a counter. Returns its position in `values`, or a negative errno (-2 unknown here, -13 forbidden). */
+  add(type: number, config: number, cpu: number): number;
+  /** Reads all into `values`; NaN for one that cannot be read. */
+  read(): void;
+  readonly values: Float64Array;
+  /** Closes every counter; safe to call twice. */
+  close(): void;
+}
+
+/** Conversations with drivers of network devices of this network namespace, by SIOCETHTOOL on a kept socket. */
+export interface EthtoolCalls {
+  /**
+   * Hands over a command, a structure of linux/ethtool.h; `command` receives the answer, as much of it as it has room for.
+   * Returns 0 or an errno (95 EOPNOTSUPP: the driver does not have it).
+   */
+  ask(device: string, command: Uint8Array): number;
+  /** Closes the socket; safe to call twice. A later call opens it again. */
+  close(): void;
+}
+
+/** Which way the bytes of an ioctl(2) go, as `_IOR`, `_IOW` and `_IOWR` say. */
+export type IoctlDirection = 'read' | 'write' | 'both';
+
 /** An encoding plan: everything of a page that stays the same while the set of series does. */
 export interface PagePlan {
   /** Family headers and series prefixes (`name{labels} `), in page order, back to back. */
@@ -174,6 +199,16 @@ export interface Readers {
    * @param isStrict the kernel checks the request and filters dumps by it (NETLINK_GET_STRICT_CHK)
    */
   netlink(protocol: number, request: Uint8Array, isStrict?: boolean): Buffer | undefined;
+  /** Undefined without the addon. */
+  ethtool(): EthtoolCalls | undefined;
+  /**
+   * ioctl(2) on a folder, which is opened for it: asks the file system that it is on. The size in the request's number is that
+   * of `exchange`, which receives the answer. Returns 0 or an errno. Undefined without the addon.
+   * @param type and `number` of the request, as in the kernel's headers
+   */
+  askFolder(folder: string, direction: IoctlDirection, type: number, number: number, exchange: Uint8Array): number | undefined;
+  /** Undefined without the addon. */
+  perf(): PerfCounters | undefined;
   /**
    * Renders a page. A slot takes part when `stamps[slot] === run`; a family without such a slot is left out whole.
    * Numbers are printed as Go's shortest %g. Families that would pass the end of `page` are left out, and those after them.

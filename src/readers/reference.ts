@@ -543,6 +543,21 @@ class ReferenceReaders implements Readers {
     return undefined;
   }
 
+  /** Node has no ioctl(2). */
+  ethtool(): undefined {
+    return undefined;
+  }
+
+  /** Node has no ioctl(2). */
+  askFolder(): undefined {
+    return undefined;
+  }
+
+  /** Node has no perf_event_open(2). */
+  perf(): undefined {
+    return undefined;
+  }
+
   threadCpuSeconds(): number {
     return threadCpuSeconds();
   }
