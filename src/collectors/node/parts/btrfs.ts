@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
-import { OK } from '../../../collect/contract.ts';
+import { CollectError, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
+import { ReaderError } from '../../../readers/readers.ts';
+import { type BtrfsDevice, BtrfsDevices, ERROR_TYPES } from '../btrfs-devices.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
 import { Folders } from '../folders.ts';
@@ -28,7 +30,12 @@ const RATIO = family('node_btrfs_allocation_ratio', 'gauge', 'Bytes on disks per
   'mode',
   'uuid',
 ]);
-const DEVICE_SIZE = family('node_btrfs_device_size_bytes', 'gauge', 'Size of a device of the file system, in bytes.', ['device', 'uuid']);
+const DEVICE_LABELS = ['btrfs_dev_uuid', 'device', 'uuid'];
+const DEVICE_SIZE = family('node_btrfs_device_size_bytes', 'gauge', 'Size of a device of the file system, in bytes.', DEVICE_LABELS);
+/** sysfs does not tell the UUID of a device. */
+const SYSFS_DEVICE_SIZE: Family = { ...DEVICE_SIZE, labels: ['device', 'uuid'] };
+const UNUSED = family('node_btrfs_device_unused_bytes', 'gauge', 'Space of a device that no kind of data has, in bytes.', DEVICE_LABELS);
+const ERRORS = family('node_btrfs_device_errors_total', 'counter', 'Errors of a device, by what failed.', [...DEVICE_LABELS, 'type']);
 
 /** Sizes in sysfs count these. */
 const SECTOR_BYTES = 512;
@@ -103,6 +110,9 @@ interface Structure {
 
 interface FileSystem {
   readonly name: string;
+  /** Sizes of devices as sysfs has them, for a file system that cannot be asked. */
+  readonly sizes: readonly Value[];
+  readonly devices: DeviceSeries;
   readonly uuid: string;
   readonly label: DeviceFile;
   readonly metadataUuid: DeviceFile;
@@ -110,11 +120,46 @@ interface FileSystem {
   readonly values: readonly Value[];
 }
 
+/** Series of the devices of a file system; their UUIDs are labels. */
+class DeviceSeries {
+  readonly #uuid: string;
+  readonly #series = new Map<string, { size: KeptSeries; unused: KeptSeries; errors: readonly KeptSeries[] }>();
+
+  constructor(uuid: string) {
+    this.#uuid = uuid;
+  }
+
+  set(devices: readonly BtrfsDevice[], sheet: Sheet): void {
+    for (const device of devices) {
+      const { size, unused, errors } = this.#of(device);
+      size.set(sheet, device.totalBytes);
+      unused.set(sheet, device.totalBytes - device.usedBytes);
+      for (const [i, series] of errors.entries()) series.set(sheet, device.errors[i] ?? 0);
+    }
+  }
+
+  #of({ uuid, name }: BtrfsDevice): { size: KeptSeries; unused: KeptSeries; errors: readonly KeptSeries[] } {
+    const labels = [uuid, name, this.#uuid];
+    const key = labels.join('/');
+    const known = this.#series.get(key);
+    if (known !== undefined) return known;
+    const made = {
+      size: new KeptSeries(DEVICE_SIZE, labels),
+      unused: new KeptSeries(UNUSED, labels),
+      // Labels in wire order.
+      errors: ERROR_TYPES.map((type) => new KeptSeries(ERRORS, [uuid, name, type, this.#uuid])),
+    };
+    this.#series.set(key, made);
+    return made;
+  }
+}
+
 class Btrfs {
   readonly #scope: PartScope;
   readonly #root: string;
   readonly #folders: Folders;
   readonly #files: DeviceFiles;
+  readonly #devices: BtrfsDevices;
   #structures: readonly Structure[] = [];
   #systems: readonly FileSystem[] = [];
 
@@ -123,6 +168,7 @@ class Btrfs {
     this.#root = scope.sys('fs/btrfs');
     this.#folders = new Folders(scope.monotonicMs);
     this.#files = new DeviceFiles(scope.readers, scope.monotonicMs);
+    this.#devices = new BtrfsDevices(scope);
   }
 
   collect(sheet: Sheet): void {
@@ -147,22 +193,39 @@ class Btrfs {
     // The UUID is a label of every series; it is read by the scan and seldom another one.
     if (this.#files.scan() && this.#systems.some(({ name, uuid, metadataUuid }) => uuidOf(name, metadataUuid) !== uuid)) this.#rebuild();
     // All or nothing, as in the peer: first what may fail.
-    const found = this.#systems.map(({ uuid, label, commits, values }) => ({
+    const found = this.#systems.map(({ uuid, label, commits, values, sizes, devices }) => ({
       uuid,
       label: textIn(label),
       commits: commits.read(),
-      numbers: values.map(({ file, factor, series }) => ({ series, number: file === undefined ? factor : numberIn(file) * factor })),
+      numbers: values.map(numbered),
+      sizes: sizes.map(numbered),
+      devices,
     }));
-    for (const { uuid, label, commits, numbers } of found) {
+    if (found.length > 0) this.#look();
+    for (const { uuid, label, commits, numbers, sizes, devices } of found) {
       sheet.sample(INFO, [label, uuid], 1);
       for (const [key, family, over] of COMMIT_KEYS) sheet.sample(family, [uuid], (commits?.get(key) ?? 0) / over);
       for (const { series, number } of numbers) series.set(sheet, number);
+      const asked = this.#devices.devices(uuid);
+      if (asked !== undefined) devices.set(asked, sheet);
+      else for (const { series, number } of sizes) series.set(sheet, number);
     }
   }
 
   close(): void {
     this.#files.close();
+    this.#devices.close();
     for (const { commits } of this.#systems) commits.close();
+  }
+
+  /** Without a table of mounts no file system can be asked; what sysfs says stays, as in the peer. */
+  #look(): void {
+    try {
+      this.#devices.look();
+    } catch (error) {
+      if (!(error instanceof CollectError || error instanceof ReaderError)) throw error;
+      this.#scope.warn(`btrfs: devices are not asked: ${error.message}`);
+    }
   }
 
   #modes(name: string, kind: string, names: readonly string[]): string[] {
@@ -187,13 +250,19 @@ class Btrfs {
       metadataUuid,
       commits: commits ?? new ParsedSource(this.#scope.source(`${folder}/commit_stats`, { text: true }), parseCommits),
       values: this.#values(folder, uuid, structure),
+      sizes: structure.devices.map((device) => ({
+        file: this.#files.number(`${folder}/devices/${device}/size`),
+        factor: SECTOR_BYTES,
+        series: new KeptSeries(SYSFS_DEVICE_SIZE, [device, uuid]),
+      })),
+      devices: new DeviceSeries(uuid),
     };
   }
 
   #values(folder: string, uuid: string, { devices, layouts }: Structure): Value[] {
-    const value = (file: string, family: Family, labels: readonly string[], factor = 1): Value => ({
+    const value = (file: string, family: Family, labels: readonly string[]): Value => ({
       file: this.#files.number(`${folder}/${file}`),
-      factor,
+      factor: 1,
       series: new KeptSeries(family, labels),
     });
     return [
@@ -204,9 +273,12 @@ class Btrfs {
         value(`allocation/${kind}/${mode}/used_bytes`, USED, [kind, mode, uuid]),
         { file: undefined, factor: ratioOf(mode, devices.length), series: new KeptSeries(RATIO, [kind, mode, uuid]) },
       ]),
-      ...devices.map((device) => value(`devices/${device}/size`, DEVICE_SIZE, [device, uuid], SECTOR_BYTES)),
     ];
   }
+}
+
+function numbered({ file, factor, series }: Value): { series: KeptSeries; number: number } {
+  return { series, number: file === undefined ? factor : numberIn(file) * factor };
 }
 
 /** A file system whose UUID was changed keeps the old one as its metadata's. */
@@ -214,11 +286,14 @@ function uuidOf(name: string, metadataUuid: DeviceFile): string {
   return textIn(metadataUuid) || name;
 }
 
-/** /sys/fs/btrfs/UUID (Documentation/ABI/testing/sysfs-fs-btrfs). What the peer asks by ioctl for each device is not here. */
+/**
+ * /sys/fs/btrfs/UUID (Documentation/ABI/testing/sysfs-fs-btrfs), and what the file system says of its devices by ioctl(2) on a
+ * mount point. Where it cannot be asked, sysfs has their sizes.
+ */
 export const part: NodePart = {
   name: 'btrfs',
   enabledByDefault: true,
-  families: [INFO, RESERVE, COMMITS, LAST_COMMIT, LONGEST_COMMIT, COMMIT_TIME, RESERVED, SIZE, USED, RATIO, DEVICE_SIZE],
+  families: [INFO, RESERVE, COMMITS, LAST_COMMIT, LONGEST_COMMIT, COMMIT_TIME, RESERVED, SIZE, USED, RATIO, DEVICE_SIZE, UNUSED, ERRORS],
   open(scope) {
     const btrfs = new Btrfs(scope);
     return {
