@@ -9,7 +9,7 @@ import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
-import { exitNow, loadReaders, trimMemory } from './readers/load.ts';
+import { exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
 import { openServer } from './wire/open.ts';
 import { ListenError } from './wire/server.ts';
 
@@ -34,7 +34,7 @@ async function main(): Promise<number | undefined> {
   const { settings: config, plan: wanted } = prepared;
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
   for (const warning of prepared.warnings) log.warn(warning);
-  const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server);
+  const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server, { limitSendBuffers });
   if (note !== undefined) log.warn(note);
   // Threads load their own readers, and take their environment from here.
   process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;

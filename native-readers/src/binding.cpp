@@ -23,6 +23,7 @@
 #include "core/deflate.hpp"
 #include "readers/clock.hpp"
 #include "readers/device_call.hpp"
+#include "readers/listeners.hpp"
 #include "readers/machine.hpp"
 #include "readers/mounts.hpp"
 #include "readers/netlink.hpp"
@@ -710,6 +711,16 @@ napi_value close_counters(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return fail(env, "closeCounters(perf)");
   handle->events.close();
   return make_undefined(env);
+// limitSendBuffers(port, bytes): how many listeners, or -errno
+napi_value limit_sending(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t port = 0;
+  uint32_t size = 0;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], port) || !take(env, arguments[1], size) ||
+      port > UINT16_MAX || size > INT32_MAX) {
+    return fail(env, "limitSendBuffers(port, bytes)");
+  }
+  return make_int(env, limit_send_buffers(static_cast<uint16_t>(port), static_cast<int>(size)));
 }
 
 // exitNow(code): ends the process without exit handlers, which would wait for threads that sit in a hung system call
@@ -785,6 +796,7 @@ NAPI_MODULE_INIT() {
       {"addCounter", add_counter},
       {"readCounters", read_counters},
       {"closeCounters", close_counters},
+      {"limitSendBuffers", limit_sending},
       {"exitNow", exit_now},
       {"trimMemory", trim_memory},
   });

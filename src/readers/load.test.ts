@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadReaders } from './load.ts';
+import { limitSendBuffers, loadReaders } from './load.ts';
 import { addonPath } from './native.ts';
 
 const built = addonPath() !== undefined;
@@ -59,4 +60,20 @@ test('exitNow ends the process with its code, with and without the addon', () =>
     assert.equal(status, 7);
     assert.equal(stderr, 'before\n');
   }
+});
+
+test('limitSendBuffers finds the listeners of a port, of either family, and no other sockets', {
+  skip: built ? false : 'the addon is not built',
+}, async (t) => {
+  const server = createServer();
+  t.after(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  const { port } = server.address() as AddressInfo; // An AddressInfo for every TCP listener.
+  assert.equal(limitSendBuffers(port, 65536), 1);
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const free = (other.address() as AddressInfo).port;
+  assert.equal(limitSendBuffers(free, 65536), 1);
+  await new Promise((resolve) => other.close(resolve));
+  assert.equal(limitSendBuffers(free, 65536), 0);
 });

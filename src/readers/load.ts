@@ -1,5 +1,5 @@
 /** Chooses the readers of this thread. */
-import { addonPath, exitNow as nativeExitNow, nativeReaders, trimMemory as nativeTrimMemory } from './native.ts';
+import { addonPath, exitNow as nativeExitNow, limitSendBuffers as nativeLimitSendBuffers, nativeReaders, trimMemory as nativeTrimMemory } from './native.ts';
 import type { Readers } from './readers.ts';
 import { referenceReaders } from './reference.ts';
 
@@ -33,4 +33,9 @@ export function exitNow(code: number): never {
 /** Gives memory that a start has freed back to the kernel; nothing without the addon. */
 export function trimMemory(): void {
   if (addonPath() !== undefined) nativeTrimMemory();
+}
+
+/** Bounds what the kernel buffers for each connection accepted on a port from now on; 0, and nothing done, without the addon. */
+export function limitSendBuffers(port: number, bytes: number): number {
+  return addonPath() === undefined ? 0 : nativeLimitSendBuffers(port, bytes);
 }

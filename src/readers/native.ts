@@ -88,6 +88,8 @@ interface Addon {
   /** `struct inotify_event` back to back; undefined for none, or -errno. */
   readWatch(watch: Handle): ArrayBuffer | undefined | number;
   closeWatch(watch: Handle): void;
+  /** Listeners found, or -errno. */
+  limitSendBuffers(port: number, bytes: number): number;
   exitNow(code: number): never;
   trimMemory(): void;
 }
@@ -144,6 +146,15 @@ function loadAddon(): Addon {
   } catch (cause) {
     throw new Error(`${path} does not load; build it anew with \`sh native-readers/build.sh\``, { cause });
   }
+}
+
+/**
+ * Bounds what the kernel buffers for each connection that this process accepts on a TCP port from now on (SO_SNDBUF of the
+ * listeners, socket(7); the kernel takes twice the number, and enlarges it no more). Returns how many listeners it found; 0
+ * also where the kernel refuses, since a precaution is not worth a failed start.
+ */
+export function limitSendBuffers(port: number, bytes: number): number {
+  return Math.max(0, loadAddon().limitSendBuffers(port, bytes));
 }
 
 /** Ends the process at once with `code`, without exit handlers: they would wait for threads that hang in a system call. */

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { bindHost, errorCode, formatAddress, listenError } from './address.ts';
-import type { Listening, PinnedBody, Site, WireAnswer, WireRequest, WireServer } from './server.ts';
+import { type Listening, type PinnedBody, SEND_BUFFER_BYTES, type Site, type WireAnswer, type WireRequest, type WireServer, type WireTools } from './server.ts';
 
 /** At most this much of a body is handed to a socket before it has drained: the memory a slow reader can hold. */
 const SLICE_BYTES = 64 * 1024;
@@ -21,15 +21,20 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The wire server over node:http. */
-export function createHttpServer(): WireServer {
-  return new HttpServer();
+export function createHttpServer(tools?: WireTools): WireServer {
+  return new HttpServer(tools);
 }
 
 class HttpServer implements WireServer {
   readonly kind = 'node:http';
   readonly describe = `node:http of Node.js ${process.versions.node}`;
+  readonly #tools: WireTools | undefined;
   readonly #grounds = new Set<Ground>();
   #closed: Promise<void> | undefined;
+
+  constructor(tools: WireTools | undefined) {
+    this.#tools = tools;
+  }
 
   get active(): number {
     let sum = 0;
@@ -41,6 +46,7 @@ class HttpServer implements WireServer {
     return bindHost(host, port, async (ip) => {
       const ground = new Ground(site);
       const bound = await ground.bind(ip, port);
+      this.#tools?.limitSendBuffers(bound, SEND_BUFFER_BYTES);
       this.#grounds.add(ground);
       return { address: formatAddress(ip, bound), stop: () => ground.stop() };
     });

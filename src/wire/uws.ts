@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { bindHost, formatAddress, listenError, probeListen } from './address.ts';
-import type { Listening, PinnedBody, Site, WireAnswer, WireRequest, WireServer } from './server.ts';
+import { type Listening, type PinnedBody, SEND_BUFFER_BYTES, type Site, type WireAnswer, type WireRequest, type WireServer, type WireTools } from './server.ts';
 import type { UwsApp, UwsListenToken, UwsModule, UwsRequest, UwsResponse } from './uws-types.ts';
 
 /**
@@ -74,19 +74,21 @@ function firstLine(error: unknown): string {
 }
 
 /** The wire server over a loaded uWebSockets.js. Idle keep-alive connections end after 10 s: fixed in uWebSockets. */
-export function createUwsServer(loaded: LoadedUws): WireServer {
-  return new UwsServer(loaded);
+export function createUwsServer(loaded: LoadedUws, tools?: WireTools): WireServer {
+  return new UwsServer(loaded, tools);
 }
 
 class UwsServer implements WireServer {
   readonly kind = 'uWebSockets.js';
   readonly describe: string;
   readonly #uws: UwsModule;
+  readonly #tools: WireTools | undefined;
   readonly #grounds = new Set<Ground>();
   #closed: Promise<void> | undefined;
 
-  constructor(loaded: LoadedUws) {
+  constructor(loaded: LoadedUws, tools: WireTools | undefined) {
     this.#uws = loaded.uws;
+    this.#tools = tools;
     this.describe = loaded.describe;
   }
 
@@ -108,6 +110,7 @@ class UwsServer implements WireServer {
       // uWebSockets says no more than "no"; a bind of our own gives the errno.
       throw listenError((await probeListen(ip, port)) ?? 'EUNKNOWN', ip, port);
     }
+    this.#tools?.limitSendBuffers(bound, SEND_BUFFER_BYTES);
     this.#grounds.add(ground);
     return { address: formatAddress(ip, bound), stop: () => ground.stop() };
   }

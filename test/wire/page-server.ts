@@ -2,6 +2,7 @@
  * A server with one large page, in a process of its own so that its memory can be told from its clients'.
  * Started by fork with the adapter and the page's MiB as arguments; sends its port, then a report for every message.
  */
+import { limitSendBuffers } from '../../src/readers/load.ts';
 import { openServer } from '../../src/wire/open.ts';
 
 /** What the server tells about itself. */
@@ -19,7 +20,7 @@ const bytes = new Uint8Array(new SharedArrayBuffer(Number(process.argv[3]) * 102
 let waits = 0;
 let released = 0;
 
-const { server } = await openServer(adapter);
+const { server } = await openServer(adapter, { limitSendBuffers });
 const { address } = await server.listen('127.0.0.1', 0, {
   answer: () => ({
     status: 200,
