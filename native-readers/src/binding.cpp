@@ -711,6 +711,8 @@ napi_value close_counters(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return fail(env, "closeCounters(perf)");
   handle->events.close();
   return make_undefined(env);
+}
+
 // limitSendBuffers(port, bytes): how many listeners, or -errno
 napi_value limit_sending(napi_env env, napi_callback_info info) {
   std::array<napi_value, 2> arguments{};
