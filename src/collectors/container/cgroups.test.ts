@@ -123,6 +123,39 @@ describe('container: real v1 cgroups', { skip }, () => {
     bench.session.close();
   });
 
+  test('tasks by state as the kernel counts them, pages that processes touch, and time on the CPU', async () => {
+    make('/watched');
+    const child = await inhabit('/watched', 'const block=Buffer.alloc(16<<20,1);globalThis.block=block');
+    await halt(child);
+    const id = `${PARENT}/watched`;
+    const bench = new Bench(ROOTS, ['cpuLoad', 'referenced_memory', 'sched'], { enable_load_reader: true, referenced_reset_interval: 2 });
+    const state = (found: Map<string, number>, name: string) => found.get(`container_tasks_state{id="${id}",state="${name}"}`);
+    const load = samples(bench.page('cpuLoad'));
+    const tasks = readFileSync(`${layout.controllers.get('cpu')}${id}/tasks`, 'latin1')
+      .trim()
+      .split('\n').length;
+    assert.equal(state(load, 'stopped'), tasks);
+    assert.equal(state(load, 'running'), 0);
+    assert.equal(load.get(`container_cpu_load_average_10s{id="${id}"}`), 0);
+    child.kill('SIGCONT');
+    const deadline = process.uptime() + 10;
+    let awake = load;
+    while (state(awake, 'stopped') !== 0 && process.uptime() < deadline) awake = samples(bench.page('cpuLoad'));
+    assert.equal(state(awake, 'stopped'), 0);
+    await halt(child);
+    const referenced = () => samples(bench.page('referenced_memory')).get(`container_referenced_bytes{id="${id}"}`) ?? -1;
+    assert.ok(referenced() > 16 << 20);
+    assert.ok(referenced() > 16 << 20, 'forgotten after the second run');
+    const after = referenced();
+    assert.ok(after < 16 << 20, `a process that stands still touches nothing: ${after}`);
+    const ran = samples(bench.page('sched')).get(`container_cpu_schedstat_run_seconds_total{id="${id}"}`) ?? 0;
+    assert.ok(ran > 0.001 && ran < 60, `${ran}`);
+    assert.deepEqual(bench.warnings, []);
+    bench.session.close();
+    await end(child);
+    await unmakeSoon('/watched');
+  });
+
   test('a quota brings the throttling series, a limit the specification', async () => {
     make('/limited');
     writeFileSync(`${layout.controllers.get('cpu')}${PARENT}/limited/cpu.cfs_quota_us`, '20000');

@@ -20,10 +20,14 @@ import { FileSystems } from './file-systems.ts';
 import { networkGroup } from './network.ts';
 import { containerLabels } from './labels.ts';
 import type { ContainerOptions } from './options.ts';
+import { loadGroup, noLoadGroup } from './load-reader.ts';
 import { processGroup } from './process.ts';
 import { processFilesGroup, schedGroup, tcpGroup, udpGroup } from './processes.ts';
+import { referencedGroup } from './referenced.ts';
+import { advancedTcpGroup } from './tcp-statistics.ts';
+import { Topology } from './topology.ts';
 import { specGroup } from './spec.ts';
-import { cpuLoadGroup, oomGroup, pressureGroup } from './still.ts';
+import { oomGroup, pressureGroup } from './still.ts';
 import { Tree } from './tree.ts';
 
 export { report } from './report.ts';
@@ -51,6 +55,7 @@ export function open(scope: Scope): HostSession {
   const selection = selectionOf(options);
   const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
+  const topology = new Topology(machine, roots.sysfs, monotonicMs);
   const mounts = new MountTable(roots, options.pod_mounts, monotonicMs);
   const specs = groupSpecs(scope, options, tree, machine);
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
@@ -66,6 +71,7 @@ export function open(scope: Scope): HostSession {
   return {
     collect(part: string, sheet: Sheet): Outcome {
       if (part === 'machine') return machine.collect(sheet);
+      if (part === 'cpu_topology') return topology.collect(sheet);
       const group = groups.get(part);
       if (group === undefined) throw new Error(`no part ${part} is open in the container session`);
       return group.collect(part, sheet);
@@ -79,7 +85,7 @@ export function open(scope: Scope): HostSession {
 }
 
 function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine: MachineInfo): Record<string, () => GroupSpec> {
-  const { roots, readers, wallMs } = scope;
+  const { roots, readers, wallMs, monotonicMs } = scope;
   const { layout } = tree;
   const unified = layout.kind === 'unified';
   const swapUsed = (): number => {
@@ -89,14 +95,16 @@ function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine
   return {
     base: () => baseGroup(layout, roots.procfs, wallMs),
     cpu: () => cpuGroup(unified, options.percpu && !unified ? percpuCount(layout, readers) : 0),
-    cpuLoad: cpuLoadGroup,
+    advtcp: () => advancedTcpGroup(layout, roots.procfs),
+    cpuLoad: () => (options.enable_load_reader ? loadGroup(layout, readers, monotonicMs) : noLoadGroup()),
+    referenced_memory: () => referencedGroup(layout, roots.procfs, options.referenced_reset_interval),
     cpuset: () => cpusetGroup(unified),
     hugetlb: () => hugetlbGroup(layout, roots.sysfs),
     memory_numa: numaGroup,
     memory: () => memoryGroup(unified, swapUsed),
     oom_event: () => oomGroup(unified),
     pressure: () => pressureGroup(unified),
-    process: () => processGroup(unified),
+    process: () => processGroup(layout),
     process_files: () => processFilesGroup(layout, roots.procfs),
     sched: () => schedGroup(tree, roots.procfs),
     tcp: () => tcpGroup(layout, roots.procfs),

@@ -2,10 +2,12 @@ import { type Part, defineCollector } from '../../collect/contract.ts';
 import { PLAIN } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import {
+  ADVANCED_TCP,
   BASE,
   CPU,
   CPU_LOAD,
   CPUSET,
+  CPU_TOPOLOGY,
   DISK,
   DISK_IO,
   HUGETLB,
@@ -17,6 +19,7 @@ import {
   PRESSURE,
   PROCESS,
   PROCESS_FILES,
+  REFERENCED,
   RESOURCES,
   SCHED,
   SPEC,
@@ -45,9 +48,11 @@ export default defineCollector({
   replaces: 'cAdvisor',
   pool: 'host',
   parts: [
+    rare('advtcp', ADVANCED_TCP),
     part('base', BASE),
     part('cpu', CPU),
     part('cpuLoad', CPU_LOAD),
+    rare('cpu_topology', CPU_TOPOLOGY),
     rare('cpuset', CPUSET),
     part('disk', DISK),
     part('diskIO', DISK_IO),
@@ -60,6 +65,7 @@ export default defineCollector({
     part('pressure', PRESSURE),
     part('process', PROCESS),
     { ...rare('process_files', PROCESS_FILES), variants: [PLAIN.name, KUBELET] },
+    rare('referenced_memory', REFERENCED),
     rare('sched', SCHED),
     rare('tcp', TCP),
     rare('udp', UDP),

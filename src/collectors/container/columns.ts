@@ -18,6 +18,10 @@ export class Columns<Name extends string> {
     return this;
   }
 
+  has(name: string): boolean {
+    return this.#places.has(name);
+  }
+
   /** Place of a column in the row. */
   at(name: Name): number {
     const place = this.#places.get(name);

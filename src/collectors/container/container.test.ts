@@ -19,7 +19,7 @@ import { Tree } from './tree.ts';
 const STEADY = definition.parts
   .filter(({ elsewhere, variants = [''] }) => elsewhere === undefined && variants.includes(''))
   .map(({ name }) => name)
-  .filter((name) => !['base', 'disk', 'process_files', 'sched', 'tcp', 'udp'].includes(name));
+  .filter((name) => !['base', 'disk', 'cpu_topology', 'process_files', 'referenced_memory', 'sched', 'tcp', 'udp'].includes(name));
 
 function withTree(name: string, body: (tree: TestTree) => void): void {
   const tree = plant(fixture(`${name}.tree`));

@@ -205,6 +205,30 @@ export const UDP = {
   ]),
 } as const;
 
+/** Off by default: ninety-nine series for each network namespace. */
+export const ADVANCED_TCP = {
+  stats: perCgroup('container_network_advance_tcp_stats_total', 'gauge', "The kernel's TCP counters in the network namespace, by their names.", ['tcp_state']),
+} as const;
+
+/** Off by default: the kernel walks the address space of each process. */
+export const REFERENCED = {
+  referenced: perCgroup('container_referenced_bytes', 'gauge', 'Memory that processes of the cgroup itself have touched since the last reset, in bytes.'),
+} as const;
+
+/** Off by default, as with the peer. */
+export const CPU_TOPOLOGY = {
+  cache: ofMachine('machine_cpu_cache_capacity_bytes', 'Size of a CPU cache, in bytes; without a core where a whole NUMA node shares it.', [
+    'core_id',
+    'level',
+    'node_id',
+    'type',
+  ]),
+  distance: ofMachine('machine_node_distance', 'Distance from one NUMA node to another; 10 is none.', ['node_id', 'target_node_id']),
+  hugePages: ofMachine('machine_node_hugepages_count', 'Huge pages of a NUMA node, by their size in KiB.', ['node_id', 'page_size']),
+  memory: ofMachine('machine_node_memory_capacity_bytes', 'Memory of a NUMA node, in bytes.', ['node_id']),
+  siblings: ofMachine('machine_thread_siblings_count', 'Hardware threads of the core that a thread belongs to.', ['core_id', 'node_id', 'thread_id']),
+} as const;
+
 export const SPEC = {
   cpuPeriod: perCgroup('container_spec_cpu_period', 'gauge', 'Length of a quota period, in microseconds.'),
   cpuQuota: perCgroup('container_spec_cpu_quota', 'gauge', 'CPU time per period, in microseconds; absent without a quota.'),

@@ -21,6 +21,9 @@ interface Machine {
   readonly cores: number;
   readonly physicalCores: number;
   readonly sockets: number;
+  /** s390x. */
+  readonly books: number;
+  readonly drawers: number;
   readonly dimms: ReadonlyMap<string, { readonly count: number; readonly bytes: number }>;
 }
 
@@ -37,11 +40,11 @@ export class MachineInfo {
   }
 
   collect(sheet: Sheet): Outcome {
-    const { identity, memory, swap, cores, physicalCores, sockets, dimms } = this.read();
+    const { identity, memory, swap, cores, physicalCores, sockets, books, drawers, dimms } = this.read();
     const f = MACHINE_FAMILIES;
-    sheet.sample(f.books, identity, 0);
+    sheet.sample(f.books, identity, books);
     sheet.sample(f.cores, identity, cores);
-    sheet.sample(f.drawers, identity, 0);
+    sheet.sample(f.drawers, identity, drawers);
     sheet.sample(f.physicalCores, identity, physicalCores);
     sheet.sample(f.sockets, identity, sockets);
     sheet.sample(f.memory, identity, memory);
@@ -80,7 +83,9 @@ function describe({ roots, machineIdFiles, bootIdFiles }: MachineFiles): Machine
     swap: meminfo.swapTotal,
     cores: logicalCores(roots.sysfs),
     physicalCores: physicalCores(cpuinfo, roots.sysfs),
-    sockets: sockets(cpuinfo, roots.sysfs),
+    sockets: groups(cpuinfo, 'physical id', roots.sysfs, 'physical_package_id'),
+    books: groups(cpuinfo, 'book id', roots.sysfs, 'book_id'),
+    drawers: groups(cpuinfo, 'drawer id', roots.sysfs, 'drawer_id'),
     dimms: memoryModules(roots.sysfs),
   };
 }
@@ -121,16 +126,17 @@ function physicalCores(cpuinfo: string, sysfs: string): number {
   return cores.size;
 }
 
-function sockets(cpuinfo: string, sysfs: string): number {
+/** Distinct values of a key in /proc/cpuinfo, else of a file of the topology; 0 where neither is there. */
+function groups(cpuinfo: string, wanted: string, sysfs: string, file: string): number {
   const found = new Set<string>();
   for (const line of cpuinfo.split('\n')) {
     const [key, value] = pair(line);
-    if (key === 'physical id') found.add(value);
+    if (key === wanted) found.add(value);
   }
   if (found.size === 0) {
     for (const cpu of onlineCpus(sysfs)) {
-      const socket = text(`${cpu}/topology/physical_package_id`).trim();
-      if (socket !== '') found.add(socket);
+      const value = text(`${cpu}/topology/${file}`).trim();
+      if (value !== '') found.add(value);
     }
   }
   return found.size;

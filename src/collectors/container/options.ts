@@ -72,6 +72,16 @@ export const OPTIONS = {
     schema: z.boolean().default(false),
     help: 'print overlay and pod file systems (volumes, secrets, shared memory) among those of the machine: several for each pod',
   },
+  enable_load_reader: {
+    schema: z.boolean().default(false),
+    flag: 'enable_load_reader',
+    help: 'v1: ask the kernel for the tasks of each cgroup by state, and smooth their load; otherwise those families are 0',
+  },
+  referenced_reset_interval: {
+    schema: z.int().min(0).default(0),
+    flag: 'referenced_reset_interval',
+    help: "referenced_memory: forget in every so many runs which pages were touched, which the kernel's own reclaim takes note of too; 0 never",
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export const containerOptions = z.strictObject({
@@ -88,6 +98,8 @@ export const containerOptions = z.strictObject({
   machine_id_file: described('machine_id_file'),
   boot_id_file: described('boot_id_file'),
   pod_mounts: described('pod_mounts'),
+  enable_load_reader: described('enable_load_reader'),
+  referenced_reset_interval: described('referenced_reset_interval'),
 });
 
 /** The schema of a row with its help, which `--help` and the documents are made from. */

@@ -1,13 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { counted, ordered } from './cgroup-file.ts';
 import { columnsOf } from './columns.ts';
 import { PROCESS } from './families.ts';
 import type { GroupSpec } from './group.ts';
+import type { Layout } from './layout.ts';
 
 /**
  * Processes and threads. Sources: cgroup.procs (v1: of the cpu hierarchy, as the peer), pids.current, pids.max. The v1 root
  * has no pids files: 0, as the peer; the v2 root none either: there the peer shows the number of processes.
  */
-export function processGroup(unified: boolean): GroupSpec {
+export function processGroup(layout: Layout): GroupSpec {
+  const unified = layout.kind === 'unified';
   const columns = columnsOf(PROCESS);
   const [processes, threads] = [columns.at('processes'), columns.at('threads')];
   return {
@@ -17,8 +20,21 @@ export function processGroup(unified: boolean): GroupSpec {
       ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]),
       ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]),
     ],
-    derive(row) {
-      if (unified && row[threads] === 0) row[threads] = row[processes] as number;
+    derive(row, cgroup) {
+      if (layout.kind === 'unified' && row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
     },
   };
+}
+
+/**
+ * Threads of a threaded cgroup, whose processes belong to the cgroup above (cgroup.procs says EOPNOTSUPP); 0 for an empty
+ * one. Asked where there is no pids controller, and nothing else is known to be there.
+ */
+function threadsOf(directory: string): number {
+  try {
+    if (readFileSync(`${directory}/cgroup.type`, 'latin1').trim() !== 'threaded') return 0;
+    return readFileSync(`${directory}/cgroup.threads`, 'latin1').split('\n').filter(Boolean).length;
+  } catch {
+    return 0; // Going, or the root, which has no type.
+  }
 }

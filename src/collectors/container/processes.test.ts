@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Bench, fixture, plant, samples, type TestTree } from './harness.ts';
@@ -63,6 +63,73 @@ test('scheduler times count children in, and keep what ended processes had', () 
     tree.write('proc/78/schedstat', 'what is this\n');
     bench.page('sched');
     assert.equal(value(APP), 3.25, 'nothing understood: nothing lost');
+    bench.session.close();
+  });
+});
+
+const NETSTAT = `TcpExt: SyncookiesSent TCPTimeouts Unknown
+TcpExt: 3 7 9
+IpExt: InNoRoutes InOctets
+IpExt: 0 100
+`;
+const SNMP = `Ip: Forwarding DefaultTTL
+Ip: 1 64
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn CurrEstab
+Tcp: 1 200 120000 -1 12
+`;
+
+test('TCP counters of a network namespace by their names, those that the kernel lacks 0', () => {
+  withTree((tree) => {
+    tree.write('proc/1/net/netstat', NETSTAT);
+    tree.write('proc/1/net/snmp', SNMP);
+    const bench = new Bench(tree.roots, ['advtcp']);
+    const value = (found: Map<string, number>, name: string) => found.get(`container_network_advance_tcp_stats_total{id="/",tcp_state="${name}"}`);
+    const found = samples(bench.page('advtcp'));
+    assert.equal(found.size, 99, 'of / alone, which has a namespace');
+    assert.deepEqual(
+      ['syncookiessent', 'tcptimeouts', 'rtomin', 'maxconn', 'currestab', 'pawsestab', 'unknown'].map((name) => value(found, name)),
+      [3, 7, 200, -1, 12, 0, undefined],
+    );
+    tree.write('proc/1/net/netstat', 'TcpExt: SyncookiesSent TCPTimeouts\nTcpExt: 3\n\n');
+    const uneven = samples(bench.page('advtcp'));
+    assert.deepEqual([value(uneven, 'syncookiessent'), value(uneven, 'currestab')], [0, 12], 'lines of unequal length say nothing');
+    rmSync(join(tree.path, 'proc/1/net'), { recursive: true });
+    bench.page('advtcp');
+    assert.equal(samples(bench.page('advtcp')).size, 0);
+    assert.deepEqual(bench.warnings, []);
+    bench.session.close();
+  });
+});
+
+test('pages that the processes of a cgroup touched; the marks are taken off as often as is asked for', () => {
+  withTree((tree) => {
+    tree.write(PROCS, '77\n78\n79\n');
+    tree.write('proc/77/smaps_rollup', '00400000-7ffc ---p 00000000 00:00 0    [rollup]\nRss:       900 kB\nReferenced:          892 kB\n');
+    tree.write('proc/78/smaps', 'Referenced:   4 kB\nVmFlags: rd\nReferenced:            8 kB\nReferenced: many\n');
+    tree.write('proc/77/clear_refs', '');
+    const bench = new Bench(tree.roots, ['referenced_memory'], { referenced_reset_interval: 2 });
+    const found = samples(bench.page('referenced_memory'));
+    assert.equal(found.get(`container_referenced_bytes{id="${APP}"}`), (892 + 12) * 1024);
+    assert.equal(found.get('container_referenced_bytes{id="/"}'), 0);
+    const cleared = () => readFileSync(join(tree.path, 'proc/77/clear_refs'), 'utf8');
+    assert.equal(cleared(), '');
+    bench.page('referenced_memory');
+    assert.equal(cleared(), '1');
+    bench.session.close();
+  });
+});
+
+test('a threaded cgroup without the pids controller shows its threads', () => {
+  withTree((tree) => {
+    const folder = 'sys/fs/cgroup/threaded';
+    tree.write(`${folder}/cgroup.type`, 'threaded\n');
+    tree.write(`${folder}/cgroup.threads`, '77\n78\n');
+    tree.write('sys/fs/cgroup/empty/cgroup.procs', '');
+    const bench = new Bench(tree.roots, ['process']);
+    const found = samples(bench.page('process'));
+    assert.equal(found.get('container_threads{id="/threaded"}'), 2);
+    assert.equal(found.get('container_processes{id="/threaded"}'), 0);
+    assert.equal(found.get('container_threads{id="/empty"}'), 0);
     bench.session.close();
   });
 });

@@ -33,7 +33,7 @@ export function processFilesGroup(layout: Layout, procfs: string): GroupSpec {
         }
       }
       const first = cgroup.id === '/' ? '1' : cgroup.identity === undefined ? undefined : pids[0];
-      row[ulimit] = first === undefined ? ABSENT : openFilesLimit(text(`${procfs}/${first}/limits`));
+      row[ulimit] = first === undefined ? ABSENT : openFilesLimit(textOf(`${procfs}/${first}/limits`));
     },
   };
 }
@@ -59,7 +59,7 @@ export function schedGroup(tree: Tree, procfs: string): GroupSpec {
       for (const cgroup of tree.cgroups) {
         if (cgroup === undefined) continue;
         for (const pid of processesOf(tree.layout, cgroup)) {
-          const times = timesOf(text(`${procfs}/${pid}/schedstat`));
+          const times = timesOf(textOf(`${procfs}/${pid}/schedstat`));
           if (times !== undefined) for (const above of withParents(tree, cgroup)) stateOf(states, above).see(pid, times);
         }
       }
@@ -193,15 +193,15 @@ function networkSpec(
 
 /** False when the file is not there. */
 function countLines(path: string, count: (fields: readonly string[]) => void): boolean {
-  const content = text(path);
+  const content = textOf(path);
   for (const line of content.split('\n').slice(1)) if (line !== '') count(line.trim().split(/\s+/));
   return content !== '';
 }
 
 /** v1: of the cpu hierarchy, as the peer. Empty for a cgroup that is going or threaded. */
-function processesOf(layout: Layout, { id }: Cgroup): string[] {
+export function processesOf(layout: Layout, { id }: Cgroup): string[] {
   const root = layout.kind === 'unified' ? layout.unified : (layout.controllers.get('cpu') ?? layout.controllers.get('memory') ?? '');
-  return text(`${root}${id === '/' ? '' : id}/cgroup.procs`)
+  return textOf(`${root}${id === '/' ? '' : id}/cgroup.procs`)
     .split('\n')
     .filter((pid) => pid !== '');
 }
@@ -222,10 +222,11 @@ function list(path: string): string[] {
   }
 }
 
-function text(path: string): string {
+/** '' for a process that ended, or another user's. */
+export function textOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    return ''; // Ended, or another user's.
+    return '';
   }
 }

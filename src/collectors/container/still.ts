@@ -1,19 +1,9 @@
 import { keyed, pressure } from './cgroup-file.ts';
-import { Columns, columnsOf } from './columns.ts';
-import { CPU_LOAD, OOM, PRESSURE } from './families.ts';
+import { columnsOf } from './columns.ts';
+import { OOM, PRESSURE } from './families.ts';
 import type { GroupSpec } from './group.ts';
 
 const MICROSECONDS = 1e6;
-
-/** States of container_tasks_state, in the peer's words. */
-const STATES = ['iowaiting', 'running', 'sleeping', 'stopped', 'uninterruptible'];
-
-/** Load of a cgroup: 0 throughout, as the peer has it without its netlink load reader (v1 only, off by default). */
-export function cpuLoadGroup(): GroupSpec {
-  const columns = new Columns<string>().add('load', CPU_LOAD.load).add('loadD', CPU_LOAD.loadD);
-  for (const state of STATES) columns.add(state, CPU_LOAD.tasks, { state });
-  return { columns: columns.list, files: [] };
-}
 
 /**
  * OOM kills, from the kernel's own count per cgroup: v1 memory.oom_control `oom_kill` (Linux 4.13), v2 memory.events.local
