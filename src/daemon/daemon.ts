@@ -46,6 +46,11 @@ interface LiveListener {
 
 /** How long a new plan waits for pages that are printed once more. */
 const REPRINT_MS = 250;
+/** So many views, filtered ones that are long gone included, have numbers of their own; the others share them. */
+const LABELLED_VIEWS = 256;
+/** Enough for `collect[]` with every collector. */
+const LABEL_LENGTH = 4096;
+const OTHER_VIEWS = 'other';
 const FRESH_IDS = 1024;
 const SELF_BYTES = 16 * 1024 * 1024;
 /** A reader slower than this is cut. */
@@ -68,6 +73,8 @@ export class Daemon {
   /** By collector and target. */
   readonly #boards = new Map<string, SharedArrayBuffer>();
   readonly #filters = new Map<string, ViewFilter>();
+  /** Views that the daemon's own numbers have named, for good. */
+  readonly #labels = new Set<string>();
   readonly #listening = new Map<string, LiveListener>();
   /** Resolves when the last plan is in force or was refused. */
   #applied: Promise<void> = Promise.resolve();
@@ -185,6 +192,7 @@ export class Daemon {
         this.#scheduler.setView(
           view.name,
           this.#jobsOf(this.#filters.get(view.name) as ViewFilter).map(({ spec }) => spec.id),
+          this.#label(view.name) ?? OTHER_VIEWS,
         );
       }
     }
@@ -324,6 +332,7 @@ export class Daemon {
       this.#scheduler.setView(
         name,
         this.#jobsOf(filter).map(({ spec }) => spec.id),
+        this.#label(name) ?? OTHER_VIEWS,
       );
     return handle;
   }
@@ -361,7 +370,16 @@ export class Daemon {
     const self = showsSelf(filter);
     if (self) entries.push({ channel: this.#selfChannel, variant: PLAIN.name, role: -1 });
     const families = filter.families === undefined ? {} : { families: filter.families };
-    return { kind: 'view', view: { id, name, memory, entries, self, ...families } };
+    const label = this.#label(name);
+    return { kind: 'view', view: { id, memory, entries, self, ...families, ...(label === undefined ? {} : { name: label }) } };
+  }
+
+  /** What figures of a view are called; undefined for views that must share a name, since whoever asks can make up new ones. */
+  #label(name: string): string | undefined {
+    if (this.#labels.has(name)) return name;
+    if (this.#labels.size >= LABELLED_VIEWS || name.length > LABEL_LENGTH) return undefined;
+    this.#labels.add(name);
+    return name;
   }
 
   /** A channel that shows one page for ever. */
@@ -444,9 +462,9 @@ export class Daemon {
 
   #site(listener: PlannedListener): Site {
     const { clock, version, maxRequests, server } = this.#options;
-    const counters = new Map<string, { add(amount: number): void }>();
+    const counters = new WeakMap<ViewHandle, { add(amount: number): void }>();
     const refused = (view: string, status: number): void => {
-      this.#cells.cell(own.scrapes, [String(status), view]).add(1);
+      this.#cells.cell(own.scrapes, [String(status), this.#label(view) ?? OTHER_VIEWS]).add(1);
       this.#tellCells();
     };
     const ages: (Distribution | undefined)[] = ROLES.map(() => undefined);
@@ -466,10 +484,10 @@ export class Daemon {
       intervalMs: Math.min(...this.#plan.jobs.map((job) => job.intervalMs)),
       version,
       onScrape: (view, nowMs) => {
-        let counter = counters.get(view.name);
+        let counter = counters.get(view);
         if (counter === undefined) {
-          counter = this.#cells.cell(own.scrapes, ['200', view.name]);
-          counters.set(view.name, counter);
+          counter = this.#cells.cell(own.scrapes, ['200', this.#label(view.name) ?? OTHER_VIEWS]);
+          counters.set(view, counter);
           this.#tellCells();
         }
         counter.add(1);

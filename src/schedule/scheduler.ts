@@ -72,6 +72,8 @@ interface View {
   /** The last build the timetable was told of. */
   builtMs: number;
   version: number;
+  /** Trains that `trains` counts of this view. */
+  locked: number;
   readonly hit: Cell;
   readonly miss: Cell;
   readonly unlocked: Cell;
@@ -179,8 +181,8 @@ export class Scheduler {
     return this.#network.reprint(ids);
   }
 
-  /** Says which jobs a view shows; called again when they change. */
-  setView(name: string, jobs: readonly number[]): void {
+  /** Says which jobs a view shows; called again when they change. @param label what its numbers are called; may be shared */
+  setView(name: string, jobs: readonly number[], label: string): void {
     const known = this.#views.get(name);
     if (known !== undefined) {
       known.jobs = jobs;
@@ -199,16 +201,20 @@ export class Scheduler {
       groups,
       builtMs: Number.NEGATIVE_INFINITY,
       version: 0,
-      hit: cells.cell(own.scrapePhase, ['hit', name]),
-      miss: cells.cell(own.scrapePhase, ['miss', name]),
-      unlocked: cells.cell(own.scrapePhase, ['unlocked', name]),
-      trains: cells.cell(own.trains, [name]),
+      locked: 0,
+      hit: cells.cell(own.scrapePhase, ['hit', label]),
+      miss: cells.cell(own.scrapePhase, ['miss', label]),
+      unlocked: cells.cell(own.scrapePhase, ['unlocked', label]),
+      trains: cells.cell(own.trains, [label]),
     });
   }
 
   removeView(name: string): void {
     const view = this.#views.get(name);
-    if (view !== undefined) this.#timetable.removeView(view.times);
+    if (view !== undefined) {
+      view.trains.add(-view.locked);
+      this.#timetable.removeView(view.times);
+    }
     this.#views.delete(name);
   }
 
@@ -224,7 +230,8 @@ export class Scheduler {
     const isChanged = view.version !== view.times.yard.version;
     if (isChanged) {
       view.version = view.times.yard.version;
-      view.trains.set(view.times.yard.locked);
+      view.trains.add(view.times.yard.locked - view.locked);
+      view.locked = view.times.yard.locked;
     }
     if (train === STRANGER) view.unlocked.add(1);
     else {

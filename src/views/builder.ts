@@ -24,8 +24,8 @@ export interface BuilderTask {
 /** A view as the builder is told of it. */
 export interface ViewSpec {
   readonly id: number;
-  /** Label value of the view's own figures. */
-  readonly name: string;
+  /** Label value of the view's own figures; without it there are none. */
+  readonly name?: string;
   readonly memory: ViewMemory;
   readonly entries: readonly ViewEntry[];
   /** Whether the page about the daemon is among the entries. */
@@ -63,7 +63,7 @@ export type BuilderNews =
 
 interface View {
   readonly id: number;
-  readonly name: string;
+  readonly name: string | undefined;
   readonly self: boolean;
   readonly target: ViewTarget;
   readonly merger: Merger;
@@ -193,7 +193,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
 
 function* viewFigures(views: Iterable<View>): Generator<SelfView> {
   for (const { name, target } of views) {
-    const figures = target.figures();
-    if (figures !== undefined) yield { name, ...figures };
+    const figures = name === undefined ? undefined : target.figures();
+    if (name !== undefined && figures !== undefined) yield { name, ...figures };
   }
 }

@@ -257,6 +257,28 @@ test('filtered pages are bounded: one too many is refused while the others are i
   }
 });
 
+test('whoever makes up new filters adds a bounded number of series about the daemon', { timeout: 60_000 }, async () => {
+  const daemon = await ready(await startDaemon([...STILL, '--role=node', '--views.filtered-max=400']));
+  try {
+    const query = (i: number): string => (i === 0 ? `x${'a'.repeat(5000)}` : `x${i}`);
+    for (let i = 0; i < 320; i++) assert.equal((await ask(`${daemon.url}/metrics/node?name[]=${query(i)}`)).status, 200);
+    const page = await daemon.page('/metrics/exporterd');
+    for (const family of [own.scrapes, own.scrapePhase, own.trains, own.viewBuilds]) {
+      const views = new Set([...page.matchAll(new RegExp(`^${family.name}\\{.*view="([^"]*)"`, 'gm'))].map((match) => match[1] ?? ''));
+      assert.ok(views.size > 200 && views.size <= 257, `${family.name}: ${views.size}`);
+      for (const view of views) assert.ok(view.length < 4200);
+    }
+    const counts = [...page.matchAll(/^exporterd_scrapes_total\{status="200",view="(.*?)"\} (\d+)$/gm)].filter((match) => match[1] !== '/metrics/exporterd');
+    assert.equal(
+      counts.reduce((sum, match) => sum + Number(match[2]), 0),
+      320,
+      'each is counted somewhere',
+    );
+  } finally {
+    await daemon.stop();
+  }
+});
+
 test('before it is ready 16 requests wait for the first build of a page, further ones are refused', { timeout: 30_000 }, async () => {
   const root = procTree();
   block(root, 'loadavg');
