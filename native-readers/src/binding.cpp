@@ -183,7 +183,7 @@ PerfHandle* take_perf(napi_env env, napi_value value) {
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
-enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8 };
+enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8, kFlagRecord = 16 };
 
 // Four arguments: keys, delimiters, flags, cap in bytes.
 bool take_format(napi_env env, const napi_value* values, Format& format) {
@@ -199,6 +199,7 @@ bool take_format(napi_env env, const napi_value* values, Format& format) {
   format.text = (flags & kFlagText) != 0;
   format.reopen = (flags & kFlagReopen) != 0;
   format.attribute = (flags & kFlagAttribute) != 0;
+  format.record = (flags & kFlagRecord) != 0;
   format.cap = std::min<size_t>(cap, kLargestText);
   return true;
 }

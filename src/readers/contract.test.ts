@@ -132,6 +132,19 @@ for (const { name, open, skip } of BOTH) {
       source.close();
     });
 
+    test('a record is read whole, however many reads it takes', () => {
+      const text = '123456789 '.repeat(20_000);
+      writeFileSync(path, text);
+      const source = readers.source(path, { record: true });
+      source.scan();
+      assert.equal(source.text(), text);
+      assert.equal(source.count, 20_000);
+      writeFileSync(path, '5\n');
+      source.scan();
+      assert.deepEqual([source.text(), source.count], ['5\n', 1]);
+      source.close();
+    });
+
     test('mistakes of the program are refused', () => {
       assert.throws(
         () => readers.source('/a\0b'),

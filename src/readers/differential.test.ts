@@ -22,6 +22,7 @@ const FORMATS: readonly SourceFormat[] = [
   { delimiters: '=,', keys: 1, hex: true },
   { text: true, delimiters: ' \n5' },
   { attribute: true },
+  { keys: 1, record: true },
 ];
 
 /** Numbers below `limit`, the same in every run (mulberry32). */

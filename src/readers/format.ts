@@ -20,10 +20,10 @@ export type WholeFormat = Required<SourceFormat>;
 
 /** Fills in the defaults. Throws RangeError for what the scanner cannot do: that is a mistake in the program. */
 export function wholeFormat(format: SourceFormat = {}): WholeFormat {
-  const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false } = format;
+  const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false, record = false } = format;
   if (!Number.isInteger(keys) || keys < 0 || keys > 0xffffffff) throw new RangeError(`keys: ${keys}`);
   if (!/^[\x01-\x7f]*$/.test(delimiters)) throw new RangeError(`delimiters must be ASCII: ${JSON.stringify(delimiters)}`);
-  return { keys, delimiters, hex, text, reopen, attribute };
+  return { keys, delimiters, hex, text, reopen, attribute, record };
 }
 
 /** System calls end a path at NUL and would open another file. */

@@ -99,6 +99,7 @@ const HEX = 1;
 const TEXT = 2;
 const REOPEN = 4;
 const ATTRIBUTE = 8;
+const RECORD = 16;
 
 const CHANGED = 1;
 const NEED_MORE = 2;
@@ -168,7 +169,7 @@ export function trimMemory(): void {
 }
 
 function flagsOf(format: WholeFormat): number {
-  return (format.hex ? HEX : 0) | (format.text ? TEXT : 0) | (format.reopen ? REOPEN : 0) | (format.attribute ? ATTRIBUTE : 0);
+  return (format.hex ? HEX : 0) | (format.text ? TEXT : 0) | (format.reopen ? REOPEN : 0) | (format.attribute ? ATTRIBUTE : 0) | (format.record ? RECORD : 0);
 }
 
 /** `status` is a negative errno. */

@@ -22,6 +22,11 @@ export interface SourceFormat {
   readonly reopen?: boolean;
   /** One read(2) of at most 128 bytes, for sysfs attributes whose drivers answer EAGAIN. */
   readonly attribute?: boolean;
+  /**
+   * The kernel prints the file as one record (`show` of a cgroup file, no sequence): a read that does not fill its buffer has
+   * all of it, and none is made to see the end. Makes no difference to what is read.
+   */
+  readonly record?: boolean;
 }
 
 /** One token of a line. `at` is its ordinal in `numbers`, or -1 for text. */

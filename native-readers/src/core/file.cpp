@@ -61,7 +61,7 @@ bool TextBuffer::grow_to(size_t capacity) noexcept {
   return true;
 }
 
-int TextBuffer::read_whole(const Descriptor& file, size_t cap) noexcept {
+int TextBuffer::read_whole(const Descriptor& file, size_t cap, bool one_record) noexcept {
   size_ = 0;
   if (!grow_to(kFirstCapacity)) return ENOMEM;
   size_t size = 0;
@@ -71,8 +71,10 @@ int TextBuffer::read_whole(const Descriptor& file, size_t cap) noexcept {
     const ssize_t got = read_at(file, bytes_.get() + size, capacity_ - size, size);
     if (got < 0) return static_cast<int>(-got);
     if (got == 0) break;
+    const bool is_short = static_cast<size_t>(got) < capacity_ - size;
     size += static_cast<size_t>(got);
     if (size > cap) return EFBIG;
+    if (one_record && is_short) break;
   }
   size_ = size;
   return 0;

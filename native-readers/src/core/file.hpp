@@ -40,7 +40,9 @@ class Descriptor {
 class TextBuffer {
  public:
   // Reads from the file's start until read(2) answers 0 (a short read is not the end). Returns 0 or an errno; EFBIG past `cap`.
-  [[nodiscard]] int read_whole(const Descriptor& file, size_t cap) noexcept;
+  // `one_record`: the kernel prints the file as one record, of which a read hands out all there is room for; a short read
+  // is the end then.
+  [[nodiscard]] int read_whole(const Descriptor& file, size_t cap, bool one_record = false) noexcept;
   // One read of at most kAttributeBytes. Returns 0 or an errno.
   [[nodiscard]] int read_attribute(const Descriptor& file) noexcept;
   [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get(), size_}; }

@@ -27,6 +27,7 @@ struct Format {
   bool text = false;
   bool reopen = false;
   bool attribute = false;
+  bool record = false;
   // Largest text in bytes.
   size_t cap = 0;
 

@@ -6,7 +6,7 @@ int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer)
   if (!file_.is_open()) {
     if (const int error = file_.open(path_.c_str()); error != 0) return error;
   }
-  const int error = format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap);
+  const int error = format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap, format.record);
   // After any error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place.
   if (format.reopen || error != 0 || !keep.may_keep(file_)) file_.close();
   return error;

@@ -1,5 +1,6 @@
 import type { Cgroup } from './tree.ts';
 import type { Readers, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
+import { faultOf, type Shape, ShapeBook, UNREAD } from './shape.ts';
 
 /** How many descriptors the session may keep. Shared by every file kind of every part. */
 export class DescriptorBudget {
@@ -34,11 +35,6 @@ export function descriptorLimit(limits: string): number {
   return Math.max(0, Math.floor((Number(soft ?? 1024) * 3) / 4));
 }
 
-/** errno values that speak of one file of one cgroup (asm-generic; the same on x86, ARM, RISC-V, s390x, POWER). */
-const ENOENT = -2;
-const ENODEV = -19;
-/** cgroup.procs of a threaded cgroup, pressure files of a kernel booted with psi=0. */
-const EOPNOTSUPP = -95;
 const UNUSED = -1000;
 
 export type Reading = 'ok' | 'missing' | 'gone' | 'unreadable';
@@ -56,20 +52,6 @@ export interface Bindings {
   readonly words?: readonly { readonly column: number; readonly value: number }[];
 }
 
-/** The layout of one file's text; the same for every cgroup of a kernel, save for odd ones. */
-interface Shape {
-  /** False for a text in which nothing is known. */
-  readonly understood: boolean;
-  /** Numbers a scan must have. */
-  readonly needs: number;
-  readonly at: Int32Array;
-  readonly column: Int32Array;
-  readonly over: Float64Array;
-  readonly words: readonly { readonly column: number; readonly value: number }[];
-}
-
-const UNREAD: Shape = { understood: false, needs: 0, at: new Int32Array(0), column: new Int32Array(0), over: new Float64Array(0), words: [] };
-
 /** A file that each cgroup has, such as `memory.stat`. */
 export interface FileKind {
   /** v1: the controller whose hierarchy holds it. Unified layout: ''. */
@@ -80,67 +62,66 @@ export interface FileKind {
   bind(rows: readonly Token[][]): Bindings | undefined;
   /** The column that takes how many numbers there are (`cgroup.procs`); such a file is not bound. */
   readonly counts?: number;
-  /** Changes only when someone configures the cgroup: may be read a few runs late when there are too many to keep open. */
+  /** Changes only when someone writes to a file of the cgroup's directory: see `steady-file.ts`. */
   readonly steady?: boolean;
   /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
   path?(cgroup: Cgroup): string | undefined;
 }
 
-/** Descriptors beyond the budget are opened for each scan; those of steady files in one scan of so many. */
-const STEADY_TURNS = 8;
+/** A file of all cgroups as a group uses it. */
+export interface CgroupFile {
+  add(cgroup: Cgroup): void;
+  remove(index: number): void;
+  scan(): void;
+  /**
+   * Puts the numbers of the last scan of one cgroup into its row. `missing`: the cgroup has no such file; `gone`: it had,
+   * the cgroup is being removed; `unreadable`: not permitted, or nothing in it was understood.
+   */
+  read(cgroup: Cgroup, row: Float64Array): Reading;
+  close(): void;
+}
 
-/** Sets of a file: the kept ones, and the turns. */
-const SETS = STEADY_TURNS + 1;
-
-/** Texts remembered per file kind; more come only from files that are not what they should be. */
-const MAX_SHAPES = 256;
+export function pathOf(kind: FileKind, root: string, { id }: Cgroup): string {
+  return `${root === '/' ? '' : root}${id === '/' ? '' : id}/${kind.name}`;
+}
 
 /**
  * One file of many cgroups, all read by one call. Descriptors are kept within the budget; files beyond it are opened for
  * each scan. Where the numbers of a text go is worked out once per shape of text, not per cgroup.
  */
-export class CgroupFile {
+export class LiveFile implements CgroupFile {
   readonly #kind: FileKind;
   readonly #root: string;
   readonly #budget: DescriptorBudget;
-  /** The kept descriptors first, then sets of files that are opened for each scan, scanned in turn. */
-  readonly #sets: readonly SourceSet[];
+  /** Those whose descriptors are kept, and those that are opened for each scan. */
+  readonly #sets: readonly [SourceSet, SourceSet];
   /** By set: members. */
-  readonly #sizes: number[];
-  /** By set: scanned in this run. */
-  readonly #scanned: boolean[];
-  /** By set: has members that were never scanned. */
-  readonly #fresh: boolean[];
-  #turn = 0;
-  /** By cgroup index: member number times SETS, plus the place of its set; -1 for none. */
+  readonly #sizes = [0, 0];
+  /** By cgroup index: twice the member number, plus the place of its set; -1 for none. */
   #member = new Int32Array(64).fill(-1);
   /** By cgroup index. */
   readonly #shapes: (Shape | undefined)[] = [];
   /** By cgroup index: 1 once the file was read. */
   #seen = new Uint8Array(64);
-  readonly #shapeByText = new Map<string, Shape>();
+  readonly #book: ShapeBook;
 
   /** @param root directory of the hierarchy that holds the file */
   constructor(readers: Readers, kind: FileKind, root: string, budget: DescriptorBudget) {
     this.#kind = kind;
-    this.#root = root === '/' ? '' : root;
+    this.#root = root;
     this.#budget = budget;
-    const turns = kind.steady === true ? STEADY_TURNS : 1;
-    this.#sets = [readers.set(kind.format), ...Array.from({ length: turns }, () => readers.set({ ...kind.format, reopen: true }))];
-    this.#sizes = this.#sets.map(() => 0);
-    this.#scanned = this.#sets.map(() => false);
-    this.#fresh = this.#sets.map(() => false);
+    this.#book = new ShapeBook(kind);
+    this.#sets = [readers.set(kind.format), readers.set({ ...kind.format, reopen: true })];
   }
 
   add(cgroup: Cgroup): void {
-    const { index, id } = cgroup;
+    const { index } = cgroup;
     if (index >= this.#member.length) this.#grow(index + 1);
-    const path = this.#kind.path === undefined ? `${this.#root}${id === '/' ? '' : id}/${this.#kind.name}` : this.#kind.path(cgroup);
+    const path = this.#kind.path === undefined ? pathOf(this.#kind, this.#root, cgroup) : this.#kind.path(cgroup);
     if (path === undefined) return;
-    const place = this.#kind.format.reopen !== true && this.#budget.take() ? 0 : this.#turnFor();
+    const place = this.#kind.format.reopen !== true && this.#budget.take() ? 0 : 1;
     this.#sizes[place] = (this.#sizes[place] as number) + 1;
-    this.#fresh[place] = true;
-    this.#member[index] = (this.#sets[place] as SourceSet).add(path) * SETS + place;
+    this.#member[index] = this.#sets[place].add(path) * 2 + place;
     this.#shapes[index] = undefined;
     this.#seen[index] = 0;
   }
@@ -148,28 +129,17 @@ export class CgroupFile {
   remove(index: number): void {
     const member = this.#member[index] ?? -1;
     if (member < 0) return;
-    const place = member % SETS;
-    (this.#sets[place] as SourceSet).remove((member - place) / SETS);
+    const place = (member & 1) as 0 | 1;
+    this.#sets[place].remove(member >> 1);
     this.#sizes[place] = (this.#sizes[place] as number) - 1;
     if (place === 0) this.#budget.give();
     this.#member[index] = -1;
   }
 
   scan(): void {
-    this.#turn = (this.#turn % (this.#sets.length - 1)) + 1;
-    for (const [place, set] of this.#sets.entries()) {
-      const due = (this.#sizes[place] as number) > 0 && (place === 0 || place === this.#turn || this.#fresh[place] === true);
-      this.#scanned[place] = due;
-      if (!due) continue;
-      this.#fresh[place] = false;
-      set.scan();
-    }
+    for (const [place, set] of this.#sets.entries()) if ((this.#sizes[place] as number) > 0) set.scan();
   }
 
-  /**
-   * Puts the numbers of the last scan of one cgroup into its row. `missing`: the cgroup has no such file; `gone`: it had,
-   * the cgroup is being removed; `unreadable`: not permitted, or nothing in it was understood.
-   */
   read(cgroup: Cgroup, row: Float64Array): Reading {
     const { index } = cgroup;
     const member = this.#member[index] ?? -1;
@@ -177,12 +147,12 @@ export class CgroupFile {
       if (this.#kind.path !== undefined && cgroup.identity !== undefined) this.add(cgroup); // Its name may have come; read from the next scan on.
       return 'missing';
     }
-    const place = member % SETS;
-    const set = this.#sets[place] as SourceSet;
-    const at = (member - place) / SETS;
+    const set = this.#sets[(member & 1) as 0 | 1];
+    const at = member >> 1;
     const status = set.status[at] ?? UNUSED;
     if (status < 0) {
-      if (this.#kind.path === undefined) return this.#fault(index, status);
+      this.#shapes[index] = undefined;
+      if (this.#kind.path === undefined) return faultOf(status, this.#seen[index] === 1);
       this.remove(index); // The process ended: another one of the cgroup is looked for.
       this.add(cgroup);
       return 'missing';
@@ -194,7 +164,7 @@ export class CgroupFile {
       return 'ok';
     }
     let shape = this.#shapes[index];
-    if (shape === undefined || (status === 1 && this.#scanned[place] === true)) this.#shapes[index] = shape = this.#bind(set, at);
+    if (shape === undefined || status === 1) this.#shapes[index] = shape = this.#book.shapeOf(set, at);
     if (shape === UNREAD) {
       this.#shapes[index] = undefined;
       return 'gone';
@@ -214,52 +184,6 @@ export class CgroupFile {
 
   close(): void {
     for (const set of this.#sets) set.close();
-  }
-
-  /** The set that is scanned next anyway, so that a newcomer has no set scanned for its sake; the emptiest when that is full. */
-  #turnFor(): number {
-    const turns = this.#sets.length - 1;
-    const next = (this.#turn % turns) + 1;
-    let [total, emptiest] = [0, next];
-    for (let place = 1; place <= turns; place++) {
-      total += this.#sizes[place] as number;
-      if ((this.#sizes[place] as number) < (this.#sizes[emptiest] as number)) emptiest = place;
-    }
-    return (this.#sizes[next] as number) <= total / turns + 16 ? next : emptiest;
-  }
-
-  #fault(index: number, status: number): Reading {
-    this.#shapes[index] = undefined;
-    if (status === ENODEV) return 'gone';
-    if (status === EOPNOTSUPP) return 'missing';
-    if (status === ENOENT) return this.#seen[index] === 1 ? 'gone' : 'missing';
-    return 'unreadable';
-  }
-
-  #bind(set: SourceSet, member: number): Shape {
-    let rows: Token[][];
-    try {
-      rows = set.rows(member);
-    } catch {
-      return UNREAD; // Gone since the scan; the next scan says so.
-    }
-    // Names and places decide the shape; a number that became text (`max`) has no place.
-    const key = rows.map((row) => row.map((token) => (token.at < 0 ? token.text : '#')).join(' ')).join('\n');
-    const known = this.#shapeByText.get(key);
-    if (known !== undefined) return known;
-    const bindings = this.#kind.bind(rows);
-    const numbers = bindings?.numbers ?? [];
-    const shape: Shape = {
-      understood: bindings !== undefined,
-      needs: numbers.reduce((most, { at }) => Math.max(most, at + 1), 0),
-      at: Int32Array.from(numbers, ({ at }) => at),
-      column: Int32Array.from(numbers, ({ column }) => column),
-      over: Float64Array.from(numbers, ({ over }) => over),
-      words: bindings?.words ?? [],
-    };
-    if (this.#shapeByText.size >= MAX_SHAPES) this.#shapeByText.clear();
-    this.#shapeByText.set(key, shape);
-    return shape;
   }
 
   #grow(wanted: number): void {
@@ -282,7 +206,7 @@ export function keyed(controller: string, name: string, columns: Readonly<Record
   return {
     controller,
     name,
-    format: { keys: 1, attribute: short },
+    format: short ? { keys: 1, attribute: true } : { keys: 1, record: true },
     bind(rows) {
       const numbers: Bound[] = [];
       let understood = false;
@@ -303,7 +227,7 @@ export function ordered(controller: string, name: string, columns: readonly Targ
     controller,
     name,
     // Up to four numbers fit 128 bytes: one call reads them, without another to see the end.
-    format: { attribute: columns.length <= 4 },
+    format: columns.length <= 4 ? { attribute: true } : { record: true },
     bind(rows) {
       const numbers: Bound[] = [];
       const words: { column: number; value: number }[] = [];
@@ -324,7 +248,7 @@ export function pressure(controller: string, name: string, totals: { readonly so
   return {
     controller,
     name,
-    format: { keys: 1, delimiters: '=' },
+    format: { keys: 1, delimiters: '=', record: true },
     bind(rows) {
       const numbers: Bound[] = [];
       for (const row of rows) {

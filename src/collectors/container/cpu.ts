@@ -57,7 +57,7 @@ function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
       nr_throttled: [columns.to('throttledPeriods')],
       throttled_time: [columns.to('throttledSeconds', NANOSECONDS)],
     }),
-    ordered('cpu', 'cpu.cfs_quota_us', [{ column: quota, over: 1 }]),
+    { ...ordered('cpu', 'cpu.cfs_quota_us', [{ column: quota, over: 1 }]), steady: true },
   ];
 }
 
@@ -73,7 +73,7 @@ function v2(columns: Columns<string>, quota: number): FileKind[] {
       nr_bursts: [columns.to('burstPeriods')],
       burst_usec: [columns.to('burstSeconds', MICROSECONDS)],
     }),
-    ordered('', 'cpu.max', [{ column: quota, over: 1, max: -1 }]),
+    { ...ordered('', 'cpu.max', [{ column: quota, over: 1, max: -1 }]), steady: true },
   ];
 }
 

@@ -119,7 +119,7 @@ function v1Spec(root: string, policies: readonly number[], columns: DeviceColumn
       files.push({
         controller: 'blkio',
         name,
-        format: { keys: stem === 'sectors' ? 1 : 2 },
+        format: { keys: stem === 'sectors' ? 1 : 2, record: true },
         bind: (rows) => (stem === 'sectors' ? bindSectors(columns, policy, rows) : bindOperations(columns, policy, stem, rows)),
       });
     }
@@ -203,7 +203,7 @@ function bindIoStat(columns: DeviceColumns, rows: readonly Token[][]): Bindings 
 function v2Spec(columns: DeviceColumns): GroupSpec {
   return {
     columns: columns.list,
-    files: [{ controller: '', name: 'io.stat', format: { keys: 1, delimiters: '=' }, bind: (rows) => bindIoStat(columns, rows) }],
+    files: [{ controller: '', name: 'io.stat', format: { keys: 1, delimiters: '=', record: true }, bind: (rows) => bindIoStat(columns, rows) }],
     blank: ABSENT,
   };
 }

@@ -2,9 +2,10 @@ import { CollectError, OK, type Outcome, absent } from '../../collect/contract.t
 import type { EntityLabels, Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import type { Readers } from '../../readers/readers.ts';
-import { CgroupFile, type DescriptorBudget, type FileKind } from './cgroup-file.ts';
+import { type CgroupFile, type DescriptorBudget, type FileKind, LiveFile } from './cgroup-file.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
 import type { Selection } from './selection.ts';
+import { SteadyFile } from './steady-file.ts';
 import type { Cgroup, Identity, Tree } from './tree.ts';
 
 /** One series of every cgroup. */
@@ -92,7 +93,9 @@ export class Group {
       const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
       if (root === undefined) continue; // Controller not mounted: its columns stay 0, as the peer has them.
       this.#kinds.push(kind);
-      this.#files.push(new CgroupFile(shared.readers, kind, root, shared.budget));
+      this.#files.push(
+        kind.steady === true ? new SteadyFile(shared.readers, kind, root, shared.tree) : new LiveFile(shared.readers, kind, root, shared.budget),
+      );
     }
   }
 

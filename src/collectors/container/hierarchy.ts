@@ -18,6 +18,17 @@ interface Directory {
 /** In place of an error code: the readers have no watch. */
 export const NO_WATCH = 'not built';
 
+export interface Heard {
+  /** Directories that came or went. */
+  readonly ids: readonly string[];
+  /** Directories with a file that was written to. */
+  readonly written: ReadonlySet<string>;
+  /** Not all changes are known. */
+  readonly lost: boolean;
+  /** '' or why the hierarchy is no longer watched. */
+  readonly obstacle: string;
+}
+
 const UNSEEN = -1;
 /** Shared by all directories without children: most of them, several times ten thousand. */
 const NO_CHILDREN: ReadonlySet<string> = new Set();
@@ -75,23 +86,30 @@ export class Hierarchy {
   }
 
   /**
-   * What has changed since the last call: ids of directories that came or went, settled. `lost`: not all of it is known.
-   * `obstacle`: '' or why the hierarchy is no longer watched.
+   * What has changed since the last call; directories that came or went are settled.
    */
-  hear(): { readonly ids: readonly string[]; readonly lost: boolean; readonly obstacle: string } {
+  hear(): Heard {
     const ids = new Set<string>();
+    const written = new Set<string>();
     let complete = false;
     try {
       complete =
         this.#watch?.read((number, name, change) => {
           const parent = this.#watched.get(number);
-          if (change === 'directory' && parent !== undefined && isShown(name)) ids.add(below(parent, name));
+          if (parent === undefined) return;
+          if (change === 'directory') {
+            if (isShown(name)) ids.add(below(parent, name));
+            return;
+          }
+          written.add(parent);
+          // Files of the children come and go with it.
+          if (name === 'cgroup.subtree_control') for (const child of this.directories.get(parent)?.children ?? []) written.add(below(parent, child));
         }) ?? false;
     } catch (error) {
       this.#obstacle = reason(error);
     }
     for (const id of ids) this.settle(id);
-    return { ids: [...ids], lost: !complete, obstacle: this.#giveUpIfHindered() };
+    return { ids: [...ids], written, lost: !complete, obstacle: this.#giveUpIfHindered() };
   }
 
   /** Looks at one name: whether there is a directory, and whether it is the one that was there. */
@@ -197,7 +215,7 @@ export class Hierarchy {
   #follow(id: string): number {
     if (this.#watch === undefined || this.#obstacle !== '') return -1;
     try {
-      const number = this.#watch.add(this.root + id, false);
+      const number = this.#watch.add(this.root + id, true);
       this.#watched.set(number, id);
       return number;
     } catch (error) {

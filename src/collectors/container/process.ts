@@ -18,7 +18,7 @@ export function processGroup(layout: Layout): GroupSpec {
     files: [
       counted(unified ? '' : 'cpu', 'cgroup.procs', processes),
       ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]),
-      ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]),
+      { ...ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]), steady: true },
     ],
     derive(row, cgroup) {
       if (layout.kind === 'unified' && row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);

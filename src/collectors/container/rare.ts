@@ -74,7 +74,7 @@ export function numaGroup(): GroupSpec {
       {
         controller: 'memory',
         name: 'memory.numa_stat',
-        format: { delimiters: '=' },
+        format: { delimiters: '=', record: true },
         bind(rows): Bindings | undefined {
           const numbers: Bound[] = [];
           for (const row of rows) {

@@ -45,6 +45,11 @@ interface Home {
 
 interface Kept {
   readonly hierarchy: Hierarchy;
+  /** To be watched: the first, and those with files that change only by writes. */
+  readonly wantsWatch: boolean;
+  retryMs: number;
+  /** Why there is no watch, as it was told last. */
+  obstacle: string;
   /** What the kernel counts more than we know: cgroups that are being removed, mount units. NaN before the first look. */
   offset: number;
   /** Refreshes since that difference was another one. */
@@ -84,11 +89,14 @@ const SHARED_MS = 500;
 /** v1 hierarchies whose cgroups are shown, the one that is watched closely first. */
 const TRACKED = ['memory', 'cpuacct', 'cpu', 'pids', 'blkio', 'cpuset', 'hugetlb', 'devices'];
 
+/** v1 hierarchies besides the first that hold files which change only by writes. */
+const WRITTEN = ['cpu', 'pids'];
+
 /**
  * The cgroups of the machine, shared by the parts of a session.
  *
- * The first hierarchy is watched by inotify, a watch for each directory; the others of a v1 layout are looked at under the
- * names that came or went there, and wholly when the kernel counts more or fewer cgroups in them than we know. All are swept
+ * The first hierarchy is watched by inotify, a watch for each directory, and so are those of v1 that hold limits, for the
+ * writes to them; the others are looked at under the names that came or went, and wholly when the kernel counts more or fewer cgroups in them than we know. All are swept
  * slowly besides. Listing instead, with a look at every directory that has children and at an eighth of those without, costs
  * 0.6 ms a refresh among 1,000 cgroups and 6 ms among 10,000 while nothing happens, and 19 and 160 ms when one comes; the
  * watch costs microseconds in either case, and 1 KiB of the kernel's memory for each cgroup. Where there is no watch to be
@@ -102,6 +110,14 @@ export class Tree {
   version = 0;
   /** Rises when what cgroups are called has changed. */
   names = 0;
+  /** Number of the last look at the hierarchies. */
+  looks = 0;
+  /** Look at which a write was reported last. */
+  lastWrite = 0;
+  /** Look at which the reports of writes began anew: nothing that was read before is to be trusted. */
+  #blindUntil = 0;
+  /** Part of a slow sweep that falls to the last look. */
+  share = 0;
   readonly #procfs: string;
   readonly #monotonicMs: () => number;
   readonly #watch: () => DirectoryWatch | undefined;
@@ -125,9 +141,8 @@ export class Tree {
   #arrived = 0;
   #turn = 0;
   #sweptMs: number;
-  #retryMs = Number.NEGATIVE_INFINITY;
-  /** Why there is no watch, as it was told last. */
-  #obstacle = '';
+  /** By index: the look at which a write to a file of the cgroup was reported last. */
+  readonly #written: number[] = [];
   /** What came or went in the first hierarchy at the last refresh: other hierarchies may follow later. */
   #recent: readonly string[] = [];
 
@@ -139,7 +154,14 @@ export class Tree {
     this.#monotonicMs = options.monotonicMs;
     this.#watch = options.watch ?? (() => undefined);
     this.#warn = options.warn ?? (() => {});
-    this.#hierarchies = hierarchiesOf(layout).map((hierarchy) => ({ hierarchy, offset: Number.NaN, strikes: 0 }));
+    this.#hierarchies = hierarchiesOf(layout).map((hierarchy, place) => ({
+      hierarchy,
+      wantsWatch: place === 0 || WRITTEN.some((controller) => layout.controllers.get(controller) === hierarchy.root),
+      retryMs: Number.NEGATIVE_INFINITY,
+      obstacle: '',
+      offset: Number.NaN,
+      strikes: 0,
+    }));
     this.#sweptMs = options.monotonicMs();
   }
 
@@ -187,39 +209,66 @@ export class Tree {
     this.#suspicious = false;
     this.#turn = (this.#turn + 1) % LEAF_TURNS;
     const populations = populationsOf(census);
-    const elapsed = now - this.#sweptMs;
+    this.share = Math.min(now - this.#sweptMs, SWEEP_MS) / SWEEP_MS;
     this.#sweptMs = now;
+    this.looks += 1;
     const [first, ...others] = this.#hierarchies as [Kept, ...Kept[]];
-    const heard = this.#hear(first.hierarchy, now);
+    const heard = this.#hear(first, now);
     if (heard === undefined) this.#list(first.hierarchy, moved);
     const recent = heard ?? [...first.hierarchy.changed];
     const touched = new Set([...this.#recent, ...recent]);
     this.#recent = recent;
-    for (const kept of others) this.#follow(kept, populations.get(kept.hierarchy.controller) ?? -1, touched);
-    for (const { hierarchy } of this.#hierarchies) hierarchy.sweep(Math.ceil((hierarchy.directories.size * Math.min(elapsed, SWEEP_MS)) / SWEEP_MS));
+    for (const kept of others) {
+      if (this.#hear(kept, now) === undefined) this.#follow(kept, populations.get(kept.hierarchy.controller) ?? -1, touched);
+    }
+    for (const { hierarchy } of this.#hierarchies) hierarchy.sweep(Math.ceil(hierarchy.directories.size * this.share));
     this.#unite();
     this.#onRefresh(this);
   }
 
-  /** What the watch of the first hierarchy reports; undefined when there is none. */
-  #hear(first: Hierarchy, now: number): readonly string[] | undefined {
-    if (!first.isWatched && now >= this.#retryMs) {
-      this.#retryMs = now + RETRY_MS;
-      this.#tell(first, first.watch(this.#watch));
+  /** Ids of directories that came or went as the watch of a hierarchy reports them; undefined when it has none. */
+  #hear(kept: Kept, now: number): readonly string[] | undefined {
+    const { hierarchy } = kept;
+    if (kept.wantsWatch && !hierarchy.isWatched && now >= kept.retryMs) {
+      kept.retryMs = now + RETRY_MS;
+      this.#tell(kept, hierarchy.watch(this.#watch));
+      this.#distrust();
     }
-    first.begin();
-    if (!first.isWatched) return undefined;
-    const { ids, lost, obstacle } = first.hear();
-    this.#tell(first, obstacle);
+    hierarchy.begin();
+    if (!hierarchy.isWatched) return undefined;
+    const { ids, written, lost, obstacle } = hierarchy.hear();
+    this.#tell(kept, obstacle);
     // The root's own going is reported to nobody.
-    first.check(lost ? first.directories.values() : [first.directories.get('/')].filter((root) => root !== undefined));
+    hierarchy.check(lost ? hierarchy.directories.values() : [hierarchy.directories.get('/')].filter((root) => root !== undefined));
+    if (lost) this.#distrust();
+    for (const id of written) {
+      const cgroup = this.#byId.get(id);
+      if (cgroup === undefined) continue; // New: it is read anyway.
+      this.#written[cgroup.index] = this.looks;
+      this.lastWrite = this.looks;
+    }
     return ids;
   }
 
-  #tell({ root }: Hierarchy, obstacle: string): void {
-    if (obstacle === this.#obstacle) return;
-    this.#obstacle = obstacle;
-    if (obstacle !== '' && obstacle !== NO_WATCH) this.#warn(`${root}: cgroups cannot be watched (${obstacle}), they are listed instead`);
+  #distrust(): void {
+    this.#blindUntil = this.looks;
+    this.lastWrite = this.looks;
+  }
+
+  /** Whether writes to the files of a hierarchy are known of; `root` is its directory. */
+  reportsWrites(root: string): boolean {
+    return this.#hierarchies.some(({ hierarchy }) => hierarchy.root === root && hierarchy.isWatched);
+  }
+
+  /** The look at which a write to a file of a cgroup was reported last. */
+  writtenAt(index: number): number {
+    return Math.max(this.#blindUntil, this.#written[index] ?? 0);
+  }
+
+  #tell(kept: Kept, obstacle: string): void {
+    if (obstacle === kept.obstacle) return;
+    kept.obstacle = obstacle;
+    if (obstacle !== '' && obstacle !== NO_WATCH) this.#warn(`${kept.hierarchy.root}: cgroups cannot be watched (${obstacle}), they are listed instead`);
   }
 
   #list(hierarchy: Hierarchy, whole: boolean): void {
