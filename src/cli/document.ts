@@ -133,8 +133,10 @@ export function personaDocument(schema: Schema, name: string): string {
           : meaning.kind === 'ignored'
             ? `accepted without effect: ${meaning.why}`
             : meaning.kind === 'refused'
-              ? 'refused: not yet supported'
-              : 'prints and ends';
+              ? `refused: ${meaning.why ?? 'not yet supported'}`
+              : meaning.kind === 'translated'
+                ? `sets ${code(meaning.sets)}`
+                : 'prints and ends';
       const notes = [
         flag.isHidden ? 'hidden' : '',
         flag.isRepeatable ? 'repeatable' : '',

@@ -66,7 +66,12 @@ function peerFlags(persona: Persona, flags: readonly PersonaFlag[]): string {
   const rows = flags
     .filter((flag) => !flag.isHidden)
     .map((flag) => {
-      const note = flag.meaning.kind === 'ignored' ? ` (no effect: ${flag.meaning.why})` : flag.meaning.kind === 'refused' ? ' (not yet supported)' : '';
+      const note =
+        flag.meaning.kind === 'ignored'
+          ? ` (no effect: ${flag.meaning.why})`
+          : flag.meaning.kind === 'refused'
+            ? ` (${flag.meaning.why ?? 'not yet supported'})`
+            : '';
       const name = flagText(flag.name, flag.isSwitch, flag.metavar, flag.isRepeatable);
       return row(flag.short === undefined ? name : `-${flag.short}, ${name}`, flag.help + note);
     });

@@ -156,8 +156,15 @@ function interpret(loading: Loading, row: PersonaFlag, flag: GivenFlag): [field:
       if (meaning.isNoOp?.(flag.value) !== true) loading.warnings.push(`--${row.name} has no effect: ${meaning.why}`);
       return undefined;
     case 'refused':
-      if (!meaning.isNoOp(flag.value)) loading.problems.push({ place, key: '', text: 'not yet supported' });
+      if (!meaning.isNoOp(flag.value)) loading.problems.push({ place, key: '', text: meaning.why ?? 'not yet supported' });
       return undefined;
+    case 'translated': {
+      const problem = meaning.problem?.(flag.value);
+      if (problem !== undefined) loading.problems.push({ place, key: '', text: problem });
+      const warning = meaning.warning?.(flag.value);
+      if (warning !== undefined) loading.warnings.push(`--${row.name}: ${warning}`);
+      return undefined;
+    }
     case 'help':
     case 'version':
       return undefined;

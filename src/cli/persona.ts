@@ -9,7 +9,15 @@ export type Meaning =
   /** Accepted; given, it causes one warning that says why it has no effect. `isNoOp` tells values that ask for nothing. */
   | { readonly kind: 'ignored'; readonly why: string; readonly isNoOp?: (value: string | boolean) => boolean }
   /** Accepted only where it asks for nothing: dropping it silently would leave something open that the user wanted closed. */
-  | { readonly kind: 'refused'; readonly isNoOp: (value: string | boolean) => boolean }
+  | { readonly kind: 'refused'; readonly isNoOp: (value: string | boolean) => boolean; readonly why?: string }
+  /** Sets what `Persona.translate` makes of it; here is what is wrong with a value, and what of it has no effect. */
+  | {
+      readonly kind: 'translated';
+      /** For documents: `container.collectors.NAME`. */
+      readonly sets: string;
+      readonly problem?: (value: string | boolean) => string | undefined;
+      readonly warning?: (value: string | boolean) => string | undefined;
+    }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
 

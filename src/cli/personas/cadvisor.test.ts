@@ -70,6 +70,37 @@ test('options of the collector, and flags without effect', async () => {
   assert.deepEqual(warnings, [
     '--housekeeping_interval has no effect: every cgroup is read in every run, whose rhythm is that of the scrapes; container.interval sets it',
   ]);
-  await assert.rejects(load('-url_base_prefix=/x'), /url_base_prefix: not yet supported/);
   await assert.rejects(load('-no_such_flag'), /no_such_flag/);
+});
+
+test('what would close something or holds a secret is refused; values that ask for nothing are not', async () => {
+  for (const given of [
+    'docker-tls',
+    'docker-tls-ca=/etc/ca.pem',
+    'storage_driver_password=hunter2',
+    'storage_driver_secure',
+    'collector_key=/k',
+    'http_auth_file=/htpasswd',
+  ]) {
+    await assert.rejects(load(`-${given}`), (error) => {
+      const [name = '', value = ''] = given.split('=');
+      return error instanceof Error && error.message.includes(name) && (value === '' || !error.message.includes(value));
+    });
+  }
+  const { warnings } = await load('-docker-tls=false', '-docker-tls-cert=cert.pem', '-storage_driver_password=root', '-http_digest_file=');
+  assert.deepEqual(warnings, []);
+});
+
+test('paths, sockets and groups that are not one key of ours', async () => {
+  const path = async (...flags: readonly string[]) => (await load(...flags)).config.web.telemetryPath;
+  assert.equal(await path('-url_base_prefix=/cadvisor/'), '/cadvisor/metrics');
+  assert.equal(await path('-url_base_prefix=x', '-prometheus_endpoint=/m'), '/x/m');
+  assert.equal(await path('-url_base_prefix=', '-prometheus_endpoint=/m'), '/m');
+  assert.equal(options((await load('-containerd=/run/c.sock')).config)['cri'], '/run/c.sock,/var/run/crio/crio.sock');
+  await assert.rejects(load('-docker=tcp://10.0.0.1:2375'), /docker.*unix/s);
+  const loaded = await load('-enable_metrics=advtcp,cpu_topology,referenced_memory,app', '-enable_load_reader', '-referenced_reset_interval=3');
+  const { parts } = container(loaded.config);
+  assert.deepEqual([parts['advtcp'], parts['cpu_topology'], parts['referenced_memory'], parts['memory']], [true, true, true, false]);
+  assert.deepEqual(loaded.warnings, ['--enable_metrics: app shows nothing, since metrics of applications are for Prometheus to scrape']);
+  assert.deepEqual([options(loaded.config)['enable_load_reader'], options(loaded.config)['referenced_reset_interval']], [true, 3]);
 });

@@ -11,6 +11,8 @@ const GROUPS = (
 
 const COLLECTORS = 'container.collectors.';
 
+const CRIO = '/var/run/crio/crio.sock';
+
 const isOff = (value: string | boolean): boolean => value === false || value === '';
 
 function flag(name: string, metavar: string, help: string, meaning: Meaning, more: Partial<PersonaFlag> = {}): PersonaFlag {
@@ -43,29 +45,18 @@ const SWITCH_OFF: readonly (readonly [name: string, metavar: string, help: strin
   ['storage_driver_host', 'ADDRESS', 'where samples are pushed', NO_STORAGE],
   ['storage_driver_db', 'NAME', 'where samples are pushed', NO_STORAGE],
   ['storage_driver_table', 'NAME', 'where samples are pushed', NO_STORAGE],
-  ['storage_driver_user', 'NAME', 'where samples are pushed', NO_STORAGE],
-  ['storage_driver_password', 'TEXT', 'where samples are pushed', NO_STORAGE],
-  ['storage_driver_secure', '', 'where samples are pushed', NO_STORAGE],
   ['storage_driver_buffer_duration', 'DURATION', 'how long samples wait to be pushed', NO_STORAGE],
   ['event_storage_age_limit', 'LIST', 'how long events are kept', 'there is no events API'],
   ['event_storage_event_limit', 'LIST', 'how many events are kept', 'there is no events API'],
   ['containerd-namespace', 'NAME', 'namespace of containerd', 'containers are asked for by the CRI, whose namespace is its own'],
   ['crio_client_timeout', 'DURATION', "patience with CRI-O's socket", 'container.deadline bounds every call'],
-  ['docker-tls', '', "TLS to Docker's socket", 'Docker is asked on its unix socket'],
-  ['docker-tls-cert', 'PATH', "TLS to Docker's socket", 'Docker is asked on its unix socket'],
-  ['docker-tls-key', 'PATH', "TLS to Docker's socket", 'Docker is asked on its unix socket'],
-  ['docker-tls-ca', 'PATH', "TLS to Docker's socket", 'Docker is asked on its unix socket'],
   ['docker_root', 'PATH', "Docker's folder", "what is below Docker's folder is not looked at"],
   ['env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['docker_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['containerd_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
-  ['enable_load_reader', '', 'load of cgroups by netlink', 'this release does not have the load reader'],
   ['perf_events_config', 'PATH', 'perf events to count', 'this release does not have perf events'],
   ['resctrl_interval', 'DURATION', 'how often resctrl is read', 'this release does not have resctrl'],
-  ['referenced_reset_interval', 'NUMBER', 'how often referenced pages are reset', 'this release does not have referenced memory'],
   ['application_metrics_count_limit', 'NUMBER', 'most metrics of applications', 'metrics of applications are for Prometheus to scrape'],
-  ['collector_cert', 'PATH', 'certificate for metrics of applications', 'metrics of applications are for Prometheus to scrape'],
-  ['collector_key', 'PATH', 'key for metrics of applications', 'metrics of applications are for Prometheus to scrape'],
   ['container_hints', 'PATH', 'mounts of plain cgroups', 'this release has no hints'],
   ['max_procs', 'NUMBER', 'CPUs to use', 'there is no Go runtime here; collecting takes one thread'],
   ['profiling', '', 'pages of the Go profiler', 'there is no Go runtime here'],
@@ -87,8 +78,32 @@ const SWITCH_OFF: readonly (readonly [name: string, metavar: string, help: strin
   ['vmodule', 'LIST', 'how much is logged, by file', NO_GLOG],
 ];
 
-/** These only protect pages that are not here. */
-const UI_PAGES = ['http_auth_file', 'http_auth_realm', 'http_digest_file', 'http_digest_realm'];
+const NO_TLS = 'Docker is asked on its unix socket, never over the network';
+const NO_PUSH = 'samples are not pushed anywhere, so no secret is taken for that';
+const NO_APPLICATIONS = 'metrics of applications are not asked for, so no certificate is used';
+const NO_UI = 'there is no user interface to protect, and it never protected /metrics; put a proxy in front of what must be closed';
+
+/** Flags that keep something closed or hold a secret, the values with which they ask for nothing, and why they are refused. */
+const REFUSED: readonly (readonly [name: string, metavar: string, help: string, nothing: readonly string[], why: string])[] = [
+  ['docker-tls', '', "TLS to Docker's socket", [], NO_TLS],
+  ['docker-tls-cert', 'PATH', "TLS to Docker's socket", ['cert.pem'], NO_TLS],
+  ['docker-tls-key', 'PATH', "TLS to Docker's socket", ['key.pem'], NO_TLS],
+  ['docker-tls-ca', 'PATH', "TLS to Docker's socket", ['ca.pem'], NO_TLS],
+  ['storage_driver_user', 'NAME', 'where samples are pushed', ['root'], NO_PUSH],
+  ['storage_driver_password', 'TEXT', 'where samples are pushed', ['root'], NO_PUSH],
+  ['storage_driver_secure', '', 'where samples are pushed', [], NO_PUSH],
+  ['collector_cert', 'PATH', 'certificate for metrics of applications', [], NO_APPLICATIONS],
+  ['collector_key', 'PATH', 'key for metrics of applications', [], NO_APPLICATIONS],
+  ['http_auth_file', 'PATH', "protects the peer's user interface", [], NO_UI],
+  ['http_digest_file', 'PATH', "protects the peer's user interface", [], NO_UI],
+];
+
+/** Groups that show nothing here, and why. */
+const EMPTY_GROUPS: Readonly<Record<string, string>> = {
+  app: 'metrics of applications are for Prometheus to scrape',
+  perf_event: 'perf events are not counted',
+  resctrl: 'resctrl is not read',
+};
 
 const groupsOf = (text: string): string[] =>
   text
@@ -97,6 +112,17 @@ const groupsOf = (text: string): string[] =>
     .filter((name) => name !== '');
 
 const areGroups = (value: string | boolean): boolean => groupsOf(String(value)).every((name) => GROUPS.includes(name));
+
+/** The first name that is no group. */
+function strangerIn(value: string | boolean): string | undefined {
+  const stranger = groupsOf(String(value)).find((name) => !GROUPS.includes(name));
+  return stranger === undefined ? undefined : `${stranger} is no group of metrics; there are ${GROUPS.join(', ')}`;
+}
+
+function emptyIn(value: string | boolean): string | undefined {
+  const empty = groupsOf(String(value)).filter((name) => name in EMPTY_GROUPS);
+  return empty.length === 0 ? undefined : empty.map((name) => `${name} shows nothing, since ${EMPTY_GROUPS[name]}`).join('; ');
+}
 
 function flags(_definitions: readonly CollectorDefinition[], fields: readonly Field[]): PersonaFlag[] {
   const keys = new Set(fields.map(({ key }) => key));
@@ -108,24 +134,35 @@ function flags(_definitions: readonly CollectorDefinition[], fields: readonly Fi
     flag('listen_ip', 'ADDRESS', 'address to listen on, all when empty', sets('web.listen_address')),
     flag('port', 'PORT', 'port to listen on', sets('web.listen_address')),
     flag('prometheus_endpoint', 'PATH', 'path of the metrics page', sets('web.telemetry_path')),
-    flag('url_base_prefix', 'PATH', 'what stands before every path', { kind: 'refused', isNoOp: isOff }),
-    // Translated to the parts they stand for; what is left here is a name that is no group.
-    flag('disable_metrics', 'LIST', 'groups of families to leave out, in place of the default list', { kind: 'refused', isNoOp: areGroups }),
-    flag('enable_metrics', 'LIST', 'the only groups of families to show', { kind: 'refused', isNoOp: areGroups }),
+    flag('url_base_prefix', 'PATH', 'what stands before the path of the metrics page', { kind: 'translated', sets: 'web.telemetry_path' }),
+    flag('disable_metrics', 'LIST', 'groups of families to leave out, in place of the default list', {
+      kind: 'translated',
+      sets: 'container.collectors',
+      problem: strangerIn,
+    }),
+    flag('enable_metrics', 'LIST', 'the only groups of families to show', {
+      kind: 'translated',
+      sets: 'container.collectors',
+      problem: strangerIn,
+      warning: emptyIn,
+    }),
     own('docker_only', 'container.docker_only', '', 'leave out cgroups that are no containers'),
     own('raw_cgroup_prefix_whitelist', 'container.raw_cgroup_prefix_whitelist', 'LIST', 'prefixes of the plain cgroups to show'),
     own('disable_root_cgroup_stats', 'container.disable_root_cgroup_stats', '', 'leave out the cgroup /'),
     own('whitelisted_container_labels', 'container.container_labels', 'LIST', 'labels of containers to print'),
     flag('store_container_labels', '', 'print every label of containers', ignored('labels are printed when --whitelisted_container_labels names them')),
     own('docker', 'container.docker', 'ADDRESS', "Docker's socket"),
-    own('containerd', 'container.cri', 'ADDRESS', "containerd's socket, asked by the CRI"),
+    flag('containerd', 'ADDRESS', "containerd's socket, asked by the CRI", { kind: 'translated', sets: 'container.cri' }),
     own('podman', 'container.podman', 'ADDRESS', "Podman's socket"),
     own('machine_id_file', 'container.machine_id_file', 'LIST', 'files that may hold the machine id'),
     own('boot_id_file', 'container.boot_id_file', 'LIST', 'files that may hold the boot id'),
     ...SWITCH_OFF.map(([name, metavar, help, why]) => flag(name, metavar, help, ignored(why))),
-    ...UI_PAGES.map((name) =>
-      flag(name, 'TEXT', "protects the peer's user interface", ignored("the peer's user interface is not here; the flag never protected /metrics")),
+    own('enable_load_reader', 'container.enable_load_reader', '', 'tasks of cgroups by state, and their load'),
+    own('referenced_reset_interval', 'container.referenced_reset_interval', 'NUMBER', 'in which runs touched pages are forgotten; 0 never'),
+    ...REFUSED.map(([name, metavar, help, nothing, why]) =>
+      flag(name, metavar, help, { kind: 'refused', isNoOp: (value) => isOff(value) || nothing.includes(String(value)), why }),
     ),
+    ...['http_auth_realm', 'http_digest_realm'].map((name) => flag(name, 'TEXT', "protects the peer's user interface", ignored(NO_UI))),
   ];
 }
 
@@ -145,6 +182,16 @@ function translate(given: readonly GivenFlag[]): GivenFlag[] {
     const host = String(ip?.value ?? '');
     added.push({ name: 'web.listen-address', value: `${host.includes(':') ? `[${host}]` : host}:${String(port?.value ?? '8080')}`, written: address.written });
   }
+  const [prefix, endpoint, containerd] = [last('url_base_prefix'), last('prometheus_endpoint'), last('containerd')];
+  if (prefix !== undefined && prefix.value !== '') {
+    const path = `${String(prefix.value).replace(/\/$/, '')}${String(endpoint?.value ?? '/metrics')}`;
+    added.push({ name: 'web.telemetry-path', value: path.startsWith('/') ? path : `/${path}`, written: prefix.written });
+  }
+  // The peer asks CRI-O too, whatever it is told of containerd.
+  if (containerd !== undefined) {
+    const value = [containerd.value, CRIO].filter((socket) => socket !== '').join(',');
+    added.push({ name: flagName(['container', 'cri']), value, written: containerd.written });
+  }
   const groups = enabled !== undefined && enabled.value !== '' ? enabled : disabled;
   if (groups !== undefined && areGroups(groups.value)) {
     const named = groupsOf(String(groups.value));
@@ -153,7 +200,8 @@ function translate(given: readonly GivenFlag[]): GivenFlag[] {
       for (const key of keysOf(name)) added.push({ name: flagName(key.split('.')), value: isOn(name), written: groups.written });
     }
   }
-  return [...given.filter(({ name }) => name !== 'listen_ip' && name !== 'port'), ...added];
+  const joined = ['listen_ip', 'port', ...(prefix === undefined || prefix.value === '' ? [] : ['prometheus_endpoint'])];
+  return [...given.filter(({ name }) => !joined.includes(name)), ...added];
 }
 
 /** google/cadvisor, standalone. */

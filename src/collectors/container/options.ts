@@ -9,6 +9,11 @@ export interface OptionRow<Type extends z.ZodType = z.ZodType> {
   readonly help: string;
 }
 
+/** Unix sockets, separated by commas. */
+const sockets = z.string().refine((text) => !/(?:^|,)\s*(?!unix:)[a-z+]+:\/\//i.test(text), {
+  message: 'expected paths of unix sockets; runtimes are not asked over the network',
+});
+
 /** Every option, once: the schema, documents and the persona's flags are made from this table. */
 export const OPTIONS = {
   percpu: {
@@ -44,17 +49,17 @@ export const OPTIONS = {
     help: 'leave out the cgroup /',
   },
   cri: {
-    schema: z.string().default('/run/containerd/containerd.sock,/run/crio/crio.sock,/run/cri-dockerd.sock,/run/k3s/containerd/containerd.sock'),
+    schema: sockets.default('/run/containerd/containerd.sock,/run/crio/crio.sock,/run/cri-dockerd.sock,/run/k3s/containerd/containerd.sock'),
     flag: 'containerd',
     help: 'sockets that may answer the Kubernetes CRI, below rootfs, separated by commas; those that do not exist are passed over',
   },
   docker: {
-    schema: z.string().default('/var/run/docker.sock'),
+    schema: sockets.default('/var/run/docker.sock'),
     flag: 'docker',
     help: "Docker's socket, below rootfs; empty for none",
   },
   podman: {
-    schema: z.string().default('/run/podman/podman.sock'),
+    schema: sockets.default('/run/podman/podman.sock'),
     flag: 'podman',
     help: "Podman's socket, below rootfs; empty for none",
   },
