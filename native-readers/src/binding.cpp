@@ -29,6 +29,7 @@
 #include "readers/netlink.hpp"
 #include "readers/page.hpp"
 #include "readers/perf_events.hpp"
+#include "readers/replay.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
 #include "readers/watch.hpp"
@@ -46,6 +47,11 @@ struct Instance {
   uint64_t text_of = 0;
   // Made by the first page that is compressed on this thread.
   std::unique_ptr<Deflater> deflater;
+  // Jobs of this thread's lane that run without JavaScript, by id; `kept` holds the memory they point into.
+  ReplayLayout replay_layout{};
+  std::vector<std::unique_ptr<Replay>> replays;
+  std::vector<napi_ref> kept;
+  ScanTools tools{nullptr, nullptr, std::vector<double>(4096), {}};
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
@@ -570,6 +576,239 @@ napi_value deflate(napi_env env, napi_callback_info info) {
   return make_number(env, bytes == SIZE_MAX ? -(1 + static_cast<double>(room)) : static_cast<double>(bytes));
 }
 
+// --- Replays ---
+
+// A list of numbers, texts and handles that is read from front to back. After a read past the end, or of something of
+// another kind, `is_good` is false.
+struct StepReader {
+  napi_env env;
+  std::span<int32_t> words;
+  std::span<double> figures;
+  napi_value handles;
+  napi_value texts;
+  uint32_t next_text = 0;
+  size_t at = 0;
+  size_t figure_at = 0;
+  bool is_good = true;
+
+  int32_t word() {
+    if (at >= words.size()) is_good = false;
+    return is_good ? words[at++] : 0;
+  }
+  uint32_t natural() {
+    const int32_t value = word();
+    if (value < 0) is_good = false;
+    return is_good ? static_cast<uint32_t>(value) : 0;
+  }
+  double figure() {
+    if (figure_at >= figures.size()) is_good = false;
+    return is_good ? figures[figure_at++] : 0;
+  }
+  napi_value handle() {
+    napi_value value = nullptr;
+    if (napi_get_element(env, handles, natural(), &value) != napi_ok) is_good = false;
+    return value;
+  }
+  std::string text() {
+    napi_value value = nullptr;
+    std::string result;
+    if (napi_get_element(env, texts, next_text++, &value) != napi_ok || !take(env, value, result)) is_good = false;
+    return result;
+  }
+  void bound(Replay& replay) {
+    Bound bound{natural(), natural(), static_cast<BoundMode>(natural()), natural(), 0, 0, 0};
+    bound.times = figure();
+    bound.over = figure();
+    bound.again = figure();
+    if (bound.mode > BoundMode::product) is_good = false;
+    replay.bounds.push_back(bound);
+  }
+  void range_of_bounds(Replay& replay, Step& step) {
+    step.first_bound = static_cast<uint32_t>(replay.bounds.size());
+    step.bounds = natural();
+    for (uint32_t i = 0; i < step.bounds && is_good; ++i) bound(replay);
+  }
+};
+
+// The words are written by ReplaySteps of src/readers/native.ts.
+Step read_step(StepReader& reader, Replay& replay) {
+  Step step{};
+  step.kind = static_cast<StepKind>(reader.natural());
+  switch (step.kind) {
+    case StepKind::scan: {
+      SourceHandle* handle = take_source(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.source = &handle->source;
+      step.format = &handle->format;
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
+    case StepKind::set: {
+      SetHandle* handle = take_set(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.set = &handle->set;
+      step.format = &handle->format;
+      const uint32_t members = reader.natural();
+      for (uint32_t i = 0; i < members && reader.is_good; ++i) {
+        ExpectedMember member{reader.natural(), reader.word(), reader.natural(), kNoBound};
+        if (reader.natural() == 1) {
+          member.bound = static_cast<uint32_t>(replay.bounds.size());
+          reader.bound(replay);
+        }
+        step.members.push_back(member);
+      }
+      return step;
+    }
+    case StepKind::mounts: {
+      MountsHandle* handle = take_mounts(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.calls = &handle->calls;
+      step.wait_ms = reader.natural();
+      const uint32_t count = reader.natural();
+      for (uint32_t i = 0; i < count && reader.is_good; ++i) step.mount_status.push_back(reader.word());
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
+    case StepKind::wall:
+      step.slot = reader.natural();
+      return step;
+    case StepKind::until_monotonic:
+      step.to_ms = reader.figure();
+      return step;
+    case StepKind::within_wall:
+      step.from_ms = reader.figure();
+      step.to_ms = reader.figure();
+      return step;
+    case StepKind::uname:
+      for (int i = 0; i < 6; ++i) step.texts.push_back(reader.text());
+      return step;
+    case StepKind::stamp:
+      for (int i = 0; i < 2; ++i) step.texts.push_back(reader.text());
+      return step;
+  }
+  reader.is_good = false;
+  return step;
+}
+
+// Six arrays per variant: blob, ops, two pages, two indexes.
+bool take_pages(napi_env env, napi_value list, std::span<int32_t> families, std::vector<ReplayPage>& pages) {
+  for (uint32_t variant = 0; variant < families.size() / 2; ++variant) {
+    std::array<napi_value, 6> arrays{};
+    for (uint32_t i = 0; i < arrays.size(); ++i) {
+      if (napi_get_element(env, list, variant * 6 + i, &arrays[i]) != napi_ok) return false;
+    }
+    ReplayPage page;
+    page.variant = static_cast<uint32_t>(families[variant * 2]);
+    page.families = static_cast<uint32_t>(families[variant * 2 + 1]);
+    if (!take(env, arrays[0], page.blob) || !take(env, arrays[1], page.ops) || !take(env, arrays[2], page.pages[0]) ||
+        !take(env, arrays[3], page.pages[1]) || !take(env, arrays[4], page.indexes[0]) || !take(env, arrays[5], page.indexes[1])) {
+      return false;
+    }
+    pages.push_back(page);
+  }
+  return true;
+}
+
+void drop_replay(napi_env env, Instance& instance, uint32_t job) {
+  if (job >= instance.replays.size()) return;
+  instance.replays[job].reset();
+  if (instance.kept[job] != nullptr) static_cast<void>(napi_delete_reference(env, instance.kept[job]));
+  instance.kept[job] = nullptr;
+}
+
+// replayLayout(layout): the words of ReplayLayout
+napi_value replay_layout(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::span<int32_t> words;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], words) ||
+      words.size() != kReplayLayoutWords) {
+    return fail(env, "replayLayout(layout)");
+  }
+  std::memcpy(&instance->replay_layout, words.data(), words.size_bytes());
+  return make_undefined(env);
+}
+
+// replayArm(job, steps, figures, [handles, texts, pages, values, stamps, words, floats], facts)
+// facts: run, shape, wanted variants, duration slot or -1, then number and families of each variant
+napi_value replay_arm(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "replayArm(job, steps, figures, memory, facts)";
+  std::array<napi_value, 5> arguments{};
+  std::array<napi_value, 7> memory{};
+  uint32_t job = 0;
+  StepReader reader{env, {}, {}, nullptr, nullptr};
+  std::span<int32_t> facts;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], job) || job > 65'535 ||
+      !take(env, arguments[1], reader.words) || !take(env, arguments[2], reader.figures) || !take(env, arguments[4], facts) ||
+      facts.size() < 4) {
+    return fail(env, kUsage);
+  }
+  for (uint32_t i = 0; i < memory.size(); ++i) {
+    if (napi_get_element(env, arguments[3], i, &memory[i]) != napi_ok) return fail(env, kUsage);
+  }
+  reader.handles = memory[0];
+  reader.texts = memory[1];
+  auto replay = std::make_unique<Replay>();
+  std::span<uint32_t> stamps;
+  if (!take(env, memory[3], replay->values) || !take(env, memory[4], stamps) || !take(env, memory[5], replay->words) ||
+      !take(env, memory[6], replay->floats) || !take_pages(env, memory[2], facts.subspan(4), replay->pages)) {
+    return fail(env, kUsage);
+  }
+  replay->stamps = stamps;
+  replay->run = static_cast<uint32_t>(facts[0]);
+  replay->shape = facts[1];
+  replay->wanted = facts[2];
+  replay->duration_slot = facts[3] < 0 ? kNoBound : static_cast<uint32_t>(facts[3]);
+  while (reader.is_good && reader.at < reader.words.size()) replay->steps.push_back(read_step(reader, *replay));
+  if (!reader.is_good || !replay->is_sound(instance->replay_layout)) return fail(env, "replayArm: steps that do not fit");
+  if (job >= instance->replays.size()) {
+    instance->replays.resize(job + 1);
+    instance->kept.resize(job + 1, nullptr);
+  }
+  drop_replay(env, *instance, job);
+  if (napi_create_reference(env, arguments[3], 1, &instance->kept[job]) != napi_ok) return fail(env, "cannot keep memory");
+  instance->replays[job] = std::move(replay);
+  return make_undefined(env);
+}
+
+// replayDrop(job)
+napi_value replay_drop(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  uint32_t job = 0;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], job)) return fail(env, "replayDrop(job)");
+  drop_replay(env, *instance, job);
+  return make_undefined(env);
+}
+
+// replayBatch(control, floats, owners, lane, left): jobs left for JavaScript, or -1 when nothing was due
+napi_value replay_batch(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "replayBatch(control, floats, owners, lane, left)";
+  std::array<napi_value, 5> arguments{};
+  ReplayBatch batch{};
+  std::span<int32_t> owners;
+  std::span<int32_t> left;
+  uint32_t lane = 0;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], batch.control) ||
+      !take(env, arguments[1], batch.control_floats) || !take(env, arguments[2], owners) || !take(env, arguments[3], lane) ||
+      !take(env, arguments[4], left)) {
+    return fail(env, kUsage);
+  }
+  const ReplayLayout& layout = instance->replay_layout;
+  const auto last_word = static_cast<size_t>(std::max({layout.current, layout.busy, layout.due + layout.due_words - 1}));
+  const auto last_float = static_cast<size_t>(std::max({layout.current_ms, layout.batch_ended_ms, layout.batch_cpu_ms}));
+  if (layout.due_words == 0 || last_word >= batch.control.size() || last_float >= batch.control_floats.size()) return fail(env, kUsage);
+  batch.layout = &layout;
+  batch.owners = owners;
+  batch.lane = static_cast<int32_t>(lane);
+  instance->tools.keep = &instance->keep;
+  instance->tools.buffer = &instance->buffer;
+  instance->text_of = 0;
+  return make_int(env, batch.run(instance->replays, instance->tools, left));
+}
+
 // --- Machine ---
 
 // uname(): array of sysname, nodename, release, version, machine, domainname; -errno when the kernel refuses
@@ -787,6 +1026,10 @@ NAPI_MODULE_INIT() {
       {"closeWatch", close_watch},
       {"encode", encode},
       {"deflate", deflate},
+      {"replayLayout", replay_layout},
+      {"replayArm", replay_arm},
+      {"replayDrop", replay_drop},
+      {"replayBatch", replay_batch},
       {"uname", uname_fields},
       {"threadCpuSeconds", thread_cpu},
       {"clock", clock_numbers},

@@ -1,3 +1,4 @@
+import type { BoundNumber } from '../readers/readers.ts';
 import type { Sheet } from './sheet.ts';
 
 /**
@@ -43,6 +44,15 @@ export class Binding {
       values[s] = ((numbers[base + (at[i] as number)] as number) * (times[i] as number)) / (over[i] as number);
       stamps[s] = run;
     }
+  }
+
+  /** What `apply` does, for replayed runs. */
+  bounds(): BoundNumber[] {
+    const found: BoundNumber[] = [];
+    for (let i = 0; i < this.#length; i++) {
+      found.push({ at: this.#at[i] as number, slot: this.#slot[i] as number, times: this.#times[i] as number, over: this.#over[i] as number });
+    }
+    return found;
   }
 
   #grow(): void {

@@ -1,4 +1,4 @@
-import { INDEX_WORDS } from '../readers/readers.ts';
+import { INDEX_WORDS, type ReplayMemory } from '../readers/readers.ts';
 import { FAILURE_CODES, type Ending, type FailureCode } from './contract.ts';
 import type { Sheet, SheetTarget, Variant } from './sheet.ts';
 
@@ -71,6 +71,14 @@ const RUNNING = 1;
 const TIMED_OUT = 2;
 /** The run number wraps here, so that STATE stays a positive Int32. */
 const RUN_MODULUS = 1 << 28;
+
+/** The layout as replayed runs are told of it, in the order of native-readers' ReplayLayout. */
+export const CHANNEL_LAYOUT: readonly number[] = [
+  ...[STATE, ACTIVE, SEQUENCE, ENDING, OKS, FALLBACK, SHAPES, FAMILIES, BYTES, PRINTED, WANTED],
+  ...[IDLE, RUNNING, RUN_MODULUS],
+  ENDINGS.indexOf('ok'),
+  ...[STARTED, RUN_STARTED, RUN_ENDED, RUN_SECONDS, RUN_CPU_SECONDS],
+];
 
 export function makeChannel(variants: readonly Variant[], maxBytes: number, fallbacks: readonly FixedPage[]): ChannelMemory {
   if (variants.length > MAX_VARIANTS) throw new RangeError(`a channel has at most ${MAX_VARIANTS} variants`);
@@ -258,6 +266,23 @@ export class Channel {
       Atomics.add(words, LATE, 1);
     }
     Atomics.add(words, SEQUENCE, 1);
+  }
+
+  /** What replayed runs of this sheet write to. */
+  replayMemory(sheet: Sheet): ReplayMemory {
+    const wanted = Atomics.load(this.#words, WANTED);
+    const variants = this.memory.variants.flatMap((variant, v) => {
+      if ((wanted & (1 << v)) === 0) return [];
+      const [first, second] = this.#targets[v] as readonly [SheetTarget, SheetTarget];
+      return { number: v, plan: sheet.plan(variant), pages: [first.page, second.page] as const, indexes: [first.index, second.index] as const };
+    });
+    const { values, stamps, run, shape } = sheet;
+    return { values, stamps, run, shape, wanted, words: this.#words, floats: this.#floats, variants };
+  }
+
+  /** Runs that ended well. */
+  get oks(): number {
+    return this.#words[OKS] as number;
   }
 
   #count(code: FailureCode): void {

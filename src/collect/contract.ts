@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Family } from '../model/family.ts';
-import type { Readers } from '../readers/readers.ts';
+import type { Readers, ReplaySteps } from '../readers/readers.ts';
 import type { Sheet } from './sheet.ts';
 
 /**
@@ -149,6 +149,11 @@ export interface Scope<Options = unknown> {
 /** Host collectors are synchronous: the worker sleeps in a futex between cycles and has no running event loop. */
 export interface HostSession {
   collect(part: string, sheet: Sheet): Outcome;
+  /**
+   * Says what `collect` and `report` of the next runs will do while nothing but numbers changes; asked after a run that ended
+   * ok. False when that cannot be said. Runs are then replayed without a call of `collect`, until one meets a change.
+   */
+  replay?(part: string, sheet: Sheet, steps: ReplaySteps): boolean;
   close(): void;
 }
 

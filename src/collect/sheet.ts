@@ -211,12 +211,17 @@ export class Sheet {
     this.#changed();
   }
 
+  /** How the series known are printed on a variant; the same object until the set of series changes. */
+  plan(variant: Variant): PagePlan {
+    return this.#plans.plan(variant, this.#shape);
+  }
+
   /**
    * Prints this run's samples of one variant into `target`: families in byte order of name, series in label-value order.
    * Whole families that do not fit the byte budget are left out and counted.
    */
   encode(variant: Variant, target: SheetTarget): Encoded {
-    const plan = this.#plans.plan(variant, this.#shape);
+    const plan = this.plan(variant);
     target.grow(0, plan.families * INDEX_WORDS);
     let bytes = this.#encode(plan, this.values, this.stamps, this.run, target.page, target.index);
     if (bytes < 0 && target.grow(Math.min(Math.ceil((-bytes - 1) * 1.25), this.#limits.maxBytes), 0)) {

@@ -19,6 +19,9 @@ const CURRENT_MS = 0;
 const ENDED_MS = 1;
 const CPU_MS = 2;
 
+/** The layout as replayed runs are told of it, in the order of native-readers' ReplayLayout. */
+export const CONTROL_LAYOUT: readonly number[] = [CURRENT, BUSY, DUE, DUE_WORDS, CURRENT_MS, ENDED_MS, CPU_MS];
+
 export function makeHostControl(): HostControlMemory {
   return { words: new SharedArrayBuffer(FLOATS_AT + 3 * 8) };
 }
@@ -26,11 +29,11 @@ export function makeHostControl(): HostControlMemory {
 /** Both sides of the control words. */
 export class HostControl {
   readonly words: Int32Array;
-  readonly #floats: Float64Array;
+  readonly floats: Float64Array;
 
   constructor(memory: HostControlMemory) {
     this.words = new Int32Array(memory.words, 0, FLOATS_AT / 4);
-    this.#floats = new Float64Array(memory.words, FLOATS_AT);
+    this.floats = new Float64Array(memory.words, FLOATS_AT);
   }
 
   // --- the main thread ---
@@ -63,11 +66,11 @@ export class HostControl {
 
   /** When the last batch ended, monotonic ms, and the CPU it took. */
   get batchEndedMs(): number {
-    return this.#floats[ENDED_MS] as number;
+    return this.floats[ENDED_MS] as number;
   }
 
   get batchCpuMs(): number {
-    return this.#floats[CPU_MS] as number;
+    return this.floats[CPU_MS] as number;
   }
 
   /** The job that runs now, or -1. */
@@ -76,7 +79,7 @@ export class HostControl {
   }
 
   get currentStartedMs(): number {
-    return this.#floats[CURRENT_MS] as number;
+    return this.floats[CURRENT_MS] as number;
   }
 
   // --- the lane ---
@@ -106,13 +109,13 @@ export class HostControl {
   }
 
   enter(job: number, monotonicMs: number): void {
-    this.#floats[CURRENT_MS] = monotonicMs;
+    this.floats[CURRENT_MS] = monotonicMs;
     Atomics.store(this.words, CURRENT, job + 1);
   }
 
   batchEnded(monotonicMs: number, cpuMs: number): void {
-    this.#floats[ENDED_MS] = monotonicMs;
-    this.#floats[CPU_MS] = cpuMs;
+    this.floats[ENDED_MS] = monotonicMs;
+    this.floats[CPU_MS] = cpuMs;
     this.idle();
   }
 

@@ -1,10 +1,11 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { CHANNEL_LAYOUT } from '../collect/channel.ts';
 import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
 import { loadReaders } from '../readers/load.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
-import { HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
-import { failureOf, Job, type JobSpec, type LaneNews, sessionKey } from './work.ts';
+import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
+import { failureOf, Job, type JobSpec, type LaneNews, Replay, sessionKey } from './work.ts';
 
 /** The one task of a host lane's pool: it lasts as long as the thread. */
 export interface HostLaneTask {
@@ -28,7 +29,8 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const control = new HostControl(task.control);
   const owners = new Int32Array(task.owners);
   const builderBell = new Int32Array(task.builderBell);
-  const jobs = new Map<number, { job: Job; session: () => HostSession }>();
+  const replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT]));
+  const jobs = new Map<number, { job: Job; replay: Replay | undefined; session: () => HostSession }>();
   const sessions = new Map<string, HostSession>();
   const due = new Int32Array(MAX_JOBS);
   const now = systemClock.monotonicMs;
@@ -37,8 +39,10 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const add = async (spec: JobSpec): Promise<void> => {
     const module = await load(spec);
     const key = sessionKey(spec);
+    const job = new Job(spec, readers, module.report, tell);
     jobs.set(spec.id, {
-      job: new Job(spec, readers, module.report, tell),
+      job,
+      replay: replays === undefined ? undefined : new Replay(job, replays),
       session: () => {
         let session = sessions.get(key);
         if (session === undefined) {
@@ -55,6 +59,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     const held = jobs.get(id);
     jobs.delete(id);
     if (held === undefined) return;
+    held.replay?.leave();
     const key = sessionKey(held.job.spec);
     if ([...jobs.values()].some((other) => sessionKey(other.job.spec) === key)) return;
     const session = sessions.get(key);
@@ -77,7 +82,8 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const run = (id: number): void => {
     const held = jobs.get(id);
     if (held === undefined || Atomics.load(owners, id) !== task.lane) return;
-    const { job, session } = held;
+    const { job, replay, session } = held;
+    replay?.leave();
     const started = now();
     const cpuBefore = readers.threadCpuSeconds();
     control.enter(id, started);
@@ -91,18 +97,25 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     }
     control.leave();
     job.end(outcome === undefined ? 'failed' : outcome.kind, error, now(), readers.threadCpuSeconds() - cpuBefore);
+    if (outcome?.kind === 'ok') replay?.arm(session());
+  };
+
+  /** Fills `due` with the jobs that are for `run`; -1 when nothing was due at all. */
+  const take = (): number => {
+    if (replays !== undefined) return replays.batch(control.words, control.floats, owners, task.lane, due);
+    const count = control.takeDue(due);
+    if (count > 0) return count;
+    control.idle();
+    return -1;
   };
 
   for (let heard = 0; !control.stopped; heard = listen(control.words, heard)) {
     if (control.takeMail()) await handleMail();
-    const count = control.takeDue(due);
-    if (count === 0) {
-      control.idle();
-      continue;
-    }
     const cpuBefore = readers.threadCpuSeconds();
+    const count = take();
+    if (count < 0) continue;
     for (let i = 0; i < count; i++) run(due[i] as number);
-    control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
+    if (count > 0) control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);
   }
   for (const session of sessions.values()) session.close();

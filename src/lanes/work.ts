@@ -1,8 +1,8 @@
 import { ReaderError } from '../readers/readers.ts';
 import { Channel, type ChannelMemory } from '../collect/channel.ts';
-import { CollectError, type CollectorDefinition, type Ending, type FailureCode, type Roots, type Target } from '../collect/contract.ts';
+import { CollectError, type CollectorDefinition, type Ending, type FailureCode, type HostSession, type Roots, type Target } from '../collect/contract.ts';
 import { Sheet } from '../collect/sheet.ts';
-import type { Readers } from '../readers/readers.ts';
+import type { Readers, Replays } from '../readers/readers.ts';
 
 /** One part of one target, as a lane is told of it. Structured-clonable. */
 export interface JobSpec {
@@ -99,6 +99,50 @@ export class Job {
       this.#overBudgetSaid = true;
       this.#tell({ kind: 'over-budget', job: this.spec.id, family: this.sheet.counts.overBudgetFamily });
     }
+  }
+}
+
+/** After a replay that did not last, so many runs at most are made before the next is tried. */
+const LONGEST_PAUSE_RUNS = 64;
+
+/** The replayed runs of a job: armed after a good run, left when one meets a change. */
+export class Replay {
+  readonly #job: Job;
+  readonly #replays: Replays;
+  #isArmed = false;
+  #oksAtArm = 0;
+  /** Runs to make before the next try, and how many after a failed one. */
+  #waitRuns = 0;
+  #pauseRuns = 0;
+
+  constructor(job: Job, replays: Replays) {
+    this.#job = job;
+    this.#replays = replays;
+  }
+
+  /** A run by `collect` begins: what was armed no longer holds. */
+  leave(): void {
+    if (!this.#isArmed) return;
+    this.#isArmed = false;
+    this.#replays.drop(this.#job.spec.id);
+    const hasLasted = this.#job.channel.oks > this.#oksAtArm;
+    this.#pauseRuns = hasLasted ? 0 : Math.min(LONGEST_PAUSE_RUNS, Math.max(1, this.#pauseRuns * 2));
+    this.#waitRuns = this.#pauseRuns;
+  }
+
+  /** A run by `collect` ended well. */
+  arm(session: HostSession): void {
+    if (session.replay === undefined) return;
+    if (this.#waitRuns > 0) {
+      this.#waitRuns -= 1;
+      return;
+    }
+    const { spec, channel, sheet } = this.#job;
+    const steps = this.#replays.steps();
+    if (!session.replay(spec.part, sheet, steps)) return;
+    this.#replays.arm(spec.id, steps, channel.replayMemory(sheet));
+    this.#isArmed = true;
+    this.#oksAtArm = channel.oks;
   }
 }
 

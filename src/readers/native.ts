@@ -21,12 +21,17 @@ import {
   type DirectoryWatch,
   type EthtoolCalls,
   type IoctlDirection,
+  type BoundNumber,
+  type ExpectedMember,
   type KernelClock,
   type MountStats,
   type PagePlan,
   type PerfCounters,
   ReaderError,
   type Readers,
+  type ReplayMemory,
+  type Replays,
+  type ReplaySteps,
   type Source,
   type SourceFormat,
   type SourceSet,
@@ -90,6 +95,10 @@ interface Addon {
   closeWatch(watch: Handle): void;
   /** Listeners found, or -errno. */
   limitSendBuffers(port: number, bytes: number): number;
+  replayLayout(layout: Int32Array): void;
+  replayArm(job: number, steps: Int32Array, figures: Float64Array, memory: readonly unknown[], facts: Int32Array): void;
+  replayDrop(job: number): void;
+  replayBatch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number;
   exitNow(code: number): never;
   trimMemory(): void;
 }
@@ -200,7 +209,7 @@ class NativeSource implements Source {
   numbers = new Float64Array(FIRST_NUMBERS);
   count = 0;
   private readonly addon: Addon;
-  private readonly handle: Handle;
+  readonly handle: Handle;
 
   constructor(addon: Addon, path: string, format: WholeFormat, largestTextBytes: number) {
     this.path = path;
@@ -246,7 +255,7 @@ class NativeSet implements SourceSet {
   counts = new Uint32Array(0);
   numbers = new Float64Array(FIRST_NUMBERS);
   private readonly addon: Addon;
-  private readonly handle: Handle;
+  readonly handle: Handle;
   private readonly paths: string[] = [];
   /** Next member and numbers used, shared with the addon during a scan. */
   private readonly progress = new Uint32Array(2);
@@ -313,7 +322,7 @@ class NativeMounts implements MountStats {
   status = new Int32Array(0);
   numbers = new Float64Array(0);
   private readonly addon: Addon;
-  private readonly handle: Handle;
+  readonly handle: Handle;
 
   constructor(addon: Addon) {
     this.addon = addon;
@@ -437,6 +446,114 @@ class NativePerf implements PerfCounters {
   }
 }
 
+/** Step kinds and modes of binding.cpp, in the order of its enums. */
+const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp'] as const;
+const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product'] as const;
+
+/** Steps as a list of words, with their numbers, handles and texts beside it. */
+class NativeSteps implements ReplaySteps {
+  readonly words: number[] = [];
+  readonly figures: number[] = [];
+  readonly handles: Handle[] = [];
+  readonly texts: string[] = [];
+  durationSlot = -1;
+
+  scan(source: Source, bounds: readonly BoundNumber[]): void {
+    this.begin('scan');
+    this.use(source, NativeSource);
+    this.words.push(bounds.length);
+    for (const bound of bounds) this.bound(bound);
+  }
+
+  set(set: SourceSet, members: readonly ExpectedMember[]): void {
+    this.begin('set');
+    this.use(set, NativeSet);
+    this.words.push(members.length);
+    for (const { member, status, count, bound } of members) {
+      this.words.push(member, status, count, bound === undefined ? 0 : 1);
+      if (bound !== undefined) this.bound(bound);
+    }
+  }
+
+  mounts(stats: MountStats, waitMs: number, bounds: readonly BoundNumber[]): void {
+    this.begin('mounts');
+    this.use(stats, NativeMounts);
+    this.words.push(Math.min(Math.max(0, Math.ceil(waitMs)), LONGEST_WAIT_MS), stats.status.length, ...stats.status, bounds.length);
+    for (const bound of bounds) this.bound(bound);
+  }
+
+  wall(slot: number): void {
+    this.begin('wall');
+    this.words.push(slot);
+  }
+
+  until(monotonicMs: number): void {
+    this.begin('until');
+    this.figures.push(monotonicMs);
+  }
+
+  within(fromMs: number, toMs: number): void {
+    this.begin('within');
+    this.figures.push(fromMs, toMs);
+  }
+
+  uname({ sysname, nodename, release, version, machine, domainname }: Uname): void {
+    this.begin('uname');
+    this.texts.push(sysname, nodename, release, version, machine, domainname);
+  }
+
+  stamp(path: string, stamp: string): void {
+    this.begin('stamp');
+    this.texts.push(path, stamp);
+  }
+
+  duration(slot: number): void {
+    this.durationSlot = slot;
+  }
+
+  private begin(kind: (typeof STEP_KINDS)[number]): void {
+    this.words.push(STEP_KINDS.indexOf(kind));
+  }
+
+  private use(reader: object, type: new (...args: never[]) => { readonly handle: Handle }): void {
+    if (!(reader instanceof type)) throw new TypeError('a step needs a reader of the addon');
+    this.words.push(this.handles.push(reader.handle) - 1);
+  }
+
+  private bound({ at, slot, mode = 'scaled', by = 0, times = 1, over = 1, again = 1 }: BoundNumber): void {
+    this.words.push(at, slot, BOUND_MODES.indexOf(mode), by);
+    this.figures.push(times, over, again);
+  }
+}
+
+class NativeReplays implements Replays {
+  private readonly addon: Addon;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+  }
+
+  steps(): ReplaySteps {
+    return new NativeSteps();
+  }
+
+  arm(job: number, steps: ReplaySteps, { values, stamps, run, shape, wanted, words, floats, variants }: ReplayMemory): void {
+    if (!(steps instanceof NativeSteps)) throw new TypeError('steps of another reader');
+    const pages = variants.flatMap((variant) => [variant.plan.blob, variant.plan.ops, ...variant.pages, ...variant.indexes]);
+    const facts = Int32Array.of(run, shape, wanted, steps.durationSlot, ...variants.flatMap(({ number, plan }) => [number, plan.families]));
+    const memory = [steps.handles, steps.texts, pages, values, stamps, words, floats];
+    this.addon.replayArm(job, Int32Array.from(steps.words), Float64Array.from(steps.figures), memory, facts);
+  }
+
+  drop(job: number): void {
+    this.addon.replayDrop(job);
+  }
+
+  batch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number {
+    return this.addon.replayBatch(control, floats, owners, lane, left);
+  }
+}
+
 class NativeReaders implements Readers {
   readonly native = true;
   private readonly addon: Addon;
@@ -505,6 +622,11 @@ class NativeReaders implements Readers {
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
     return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
+  }
+
+  replays(layout: Int32Array): Replays {
+    this.addon.replayLayout(layout);
+    return new NativeReplays(this.addon);
   }
 
   deflate(input: Uint8Array, output: Uint8Array): number {

@@ -167,6 +167,88 @@ export interface EthtoolCalls {
 
 /** Which way the bytes of an ioctl(2) go, as `_IOR`, `_IOW` and `_IOWR` say. */
 export type IoctlDirection = 'read' | 'write' | 'both';
+/** How a number becomes the value of a slot. */
+export interface BoundNumber {
+  /** Ordinal among the numbers of the source. */
+  readonly at: number;
+  readonly slot: number;
+  /**
+   * scaled: `number * times / over / again` (the peer's own arithmetic; what is left out is 1).
+   * rising: `number / over`, but never less than the slot has. restarting: the same, and a fall by `times` or more is a change.
+   * product: the number times that at `by`.
+   */
+  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product';
+  readonly by?: number;
+  readonly times?: number;
+  readonly over?: number;
+  readonly again?: number;
+}
+
+/** A member of a set as the last run found it: the same result again is no change. */
+export interface ExpectedMember {
+  readonly member: number;
+  /** As SourceSet.status, 0 or a negative errno, and SourceSet.counts. */
+  readonly status: number;
+  readonly count: number;
+  readonly bound?: BoundNumber;
+}
+
+/** What a run does while nothing but numbers changes, in order. A step that meets anything else ends the replayed run. */
+export interface ReplaySteps {
+  /** Reads a source; its text must be the last scan's. */
+  scan(source: Source, bounds: readonly BoundNumber[]): void;
+  set(set: SourceSet, members: readonly ExpectedMember[]): void;
+  /** The calls must end as the last ones did. */
+  mounts(stats: MountStats, waitMs: number, bounds: readonly BoundNumber[]): void;
+  /** The slot gets the wall clock, seconds with millisecond resolution. */
+  wall(slot: number): void;
+  /** Not later than this, CLOCK_MONOTONIC milliseconds. */
+  until(monotonicMs: number): void;
+  /** The wall clock is in [from, to), milliseconds. */
+  within(fromMs: number, toMs: number): void;
+  /** The machine has these names. */
+  uname(names: Uname): void;
+  /** `device:inode:nanoseconds` of the path's last change is this; '' while it is missing. */
+  stamp(path: string, stamp: string): void;
+  /** The slot that gets the duration of the run, seconds. */
+  duration(slot: number): void;
+}
+
+/** What replayed runs of a job write to. All of it is replaced by a new `arm` when any of it changes. */
+export interface ReplayMemory {
+  readonly values: Float64Array;
+  readonly stamps: Uint32Array;
+  readonly run: number;
+  readonly shape: number;
+  /** The variants printed, a bit each; when others are wanted, the run is not replayed. */
+  readonly wanted: number;
+  /** Of the channel, as its layout says. */
+  readonly words: Int32Array;
+  readonly floats: Float64Array;
+  readonly variants: readonly {
+    readonly number: number;
+    readonly plan: PagePlan;
+    readonly pages: readonly [Uint8Array, Uint8Array];
+    readonly indexes: readonly [Uint32Array, Uint32Array];
+  }[];
+}
+
+/**
+ * Runs of jobs without JavaScript. A machine's files keep their text for hours, and then a run is always the same: read, put
+ * numbers in slots, print, publish. Code that runs once a second finds the processor's caches cold, and JavaScript has
+ * many times more of it than a native loop over a list of steps.
+ */
+export interface Replays {
+  steps(): ReplaySteps;
+  /** From now on runs of the job are replayed, until one meets a change. @param job id, below 2048 */
+  arm(job: number, steps: ReplaySteps, memory: ReplayMemory): void;
+  drop(job: number): void;
+  /**
+   * Takes the due jobs of a lane and runs those that can be replayed. Returns how many ids it left in `left`; -1 when nothing
+   * was due. With none left the batch has been ended as well.
+   */
+  batch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number;
+}
 
 /** An encoding plan: everything of a page that stays the same while the set of series does. */
 export interface PagePlan {
@@ -221,6 +303,8 @@ export interface Readers {
    * Returns the bytes written. When a family did not fit, the result is -(1 + bytes the whole page wants).
    */
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
+  /** Undefined without the addon. @param layout words of the channel and the lane's control, in the order of native-readers' ReplayLayout */
+  replays(layout: Int32Array): Replays | undefined;
   /**
    * Raw deflate (RFC 1951) of all of `input` into the start of `output`, ended by a full flush: whole bytes that refer to
    * nothing before them and contain no final block. Returns the bytes written, or -(1 + room that suffices).

@@ -566,6 +566,10 @@ class ReferenceReaders implements Readers {
     return encodePage(plan, values, stamps, run, page, index);
   }
 
+  replays(): undefined {
+    return undefined;
+  }
+
   deflate(input: Uint8Array, output: Uint8Array): number {
     return deflateSlowly(input, output);
   }

@@ -14,6 +14,11 @@ export class Absence {
     return this.#lookAgainMs !== Number.NEGATIVE_INFINITY && this.#monotonicMs() < this.#lookAgainMs;
   }
 
+  /** When it is looked for again, monotonic milliseconds. */
+  get untilMs(): number {
+    return this.#lookAgainMs;
+  }
+
   note(): void {
     this.#lookAgainMs = this.#monotonicMs() + ABSENCE_MS;
   }

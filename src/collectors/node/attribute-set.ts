@@ -1,6 +1,6 @@
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
-import type { Readers, SourceFormat, SourceSet } from '../../readers/readers.ts';
+import type { ExpectedMember, Readers, ReplaySteps, SourceFormat, SourceSet } from '../../readers/readers.ts';
 import { Absence } from './absence.ts';
 import { RunChain } from './run-chain.ts';
 
@@ -74,6 +74,22 @@ export class AttributeSet {
       read += 1;
     }
     return read;
+  }
+
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    const set = this.#set;
+    const members: ExpectedMember[] = [];
+    for (const { attribute, number, slot, absence } of this.#members.values()) {
+      if (number < 0) {
+        steps.until(absence.untilMs);
+        continue;
+      }
+      const expected = { member: number, status: Math.min(0, set.status[number] ?? 0), count: set.counts[number] ?? 0 };
+      const { times = 1, over = 1 } = attribute;
+      members.push(slot < 0 ? expected : { ...expected, bound: { at: 0, slot, times, over } });
+    }
+    steps.set(set, members);
   }
 
   close(): void {

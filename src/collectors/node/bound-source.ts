@@ -1,7 +1,7 @@
 import { Binding } from '../../collect/binding.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
-import type { Token } from '../../readers/readers.ts';
+import type { ReplaySteps, Token } from '../../readers/readers.ts';
 import { parseProblem } from './file-error.ts';
 import type { OptionalSource } from './optional-source.ts';
 import { RunChain } from './run-chain.ts';
@@ -88,6 +88,11 @@ export class BoundSource {
   apply(sheet: Sheet): void {
     this.#binding.apply(this.#source.numbers, sheet);
     for (const { slot, value } of this.#constants) sheet.set(slot, value);
+  }
+
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    this.#source.replay(steps, this.#binding.bounds());
   }
 
   /** Lays the file out anew in the next run, for layouts that depend on more than its text. */

@@ -1,9 +1,10 @@
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { discoverParts } from './discover.ts';
 import { type NodeOptions, PartOptions } from './options.ts';
 import { type NodePart, type PartReader, PartScope } from './part.ts';
-import { reportNode } from './report.ts';
+import { durationSlot, reportNode } from './report.ts';
 
 const PARTS = new Map<string, NodePart>();
 
@@ -31,6 +32,14 @@ class NodeSession implements HostSession {
 
   collect(part: string, sheet: Sheet): Outcome {
     return this.#reader(part).collect(sheet);
+  }
+
+  replay(part: string, sheet: Sheet, steps: ReplaySteps): boolean {
+    const reader = this.#open.get(part);
+    if (reader?.replay === undefined) return false;
+    reader.replay(sheet, steps);
+    steps.duration(durationSlot(part, sheet));
+    return true;
   }
 
   close(): void {

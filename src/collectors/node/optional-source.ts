@@ -1,4 +1,4 @@
-import { ReaderError, type Source, type Token } from '../../readers/readers.ts';
+import { type BoundNumber, ReaderError, type ReplaySteps, type Source, type Token } from '../../readers/readers.ts';
 import { Absence } from './absence.ts';
 
 /** `changed`: the text around the numbers is another one than at the last scan. */
@@ -26,6 +26,12 @@ export class OptionalSource {
       this.#absence.note();
       return 'absent';
     }
+  }
+
+  /** What `scan` of the next runs will do. */
+  replay(steps: ReplaySteps, bounds: readonly BoundNumber[]): void {
+    if (this.#absence.isRecent()) steps.until(this.#absence.untilMs);
+    else steps.scan(this.#source, bounds);
   }
 
   get numbers(): Float64Array {

@@ -1,7 +1,7 @@
 import { absent, type Outcome, type Roots } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
-import type { Readers, SourceFormat } from '../../readers/readers.ts';
+import type { Readers, ReplaySteps, SourceFormat } from '../../readers/readers.ts';
 import { AttributeSet } from './attribute-set.ts';
 import { BoundSource, type Layout } from './bound-source.ts';
 import { ConstantSeries } from './constant-series.ts';
@@ -33,6 +33,8 @@ export interface PartReader {
    * Where the peer's table says "no data" or "error" for a missing source the outcome is `absent`; where it says "empty" it is OK.
    */
   collect(sheet: Sheet): Outcome;
+  /** See HostSession.replay: adds what `collect` of the next runs will do; a part without it is never replayed. */
+  replay?(sheet: Sheet, steps: ReplaySteps): void;
   close?(): void;
 }
 

@@ -24,4 +24,9 @@ export function reportNode(part: string, ending: Ending, seconds: number, sheet:
   sheet.set(slots[1], ending === 'ok' ? 1 : 0);
 }
 
+/** Where `reportNode` puts the duration, once it has reported a run. */
+export function durationSlot(part: string, sheet: Sheet): number {
+  return sheet.slot(COLLECTOR_DURATION, [part]);
+}
+
 const SLOTS = new WeakMap<Sheet, readonly [duration: number, success: number]>();

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { isMissing, readProblem } from './file-error.ts';
 
 /** Properties of a device as udev keeps them: lines `E:ID_MODEL=QEMU` of a file of its database. Other lines are left out. */
@@ -14,16 +15,21 @@ export function parseUdev(text: string): ReadonlyMap<string, string> {
 /** udev's database: a folder with a file per device, `b254:0` for a block device. Files are replaced by renaming. */
 export class UdevDatabase {
   readonly #folder: string;
-  #stamp = '';
+  #stamp: string | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
+  /** What `hasChanged` of the next runs will ask. */
+  replay(steps: ReplaySteps): void {
+    steps.stamp(this.#folder, this.#stamp ?? '');
+  }
+
   /** True when a file has come, gone or been replaced since the last call: the folder's own time of change tells. */
   hasChanged(): boolean {
     const stat = statSync(this.#folder, { bigint: true, throwIfNoEntry: false });
-    const stamp = stat === undefined ? 'missing' : `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
+    const stamp = stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
     const hasChanged = stamp !== this.#stamp;
     this.#stamp = stamp;
     return hasChanged;

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { CollectError, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { family } from '../../../model/family.ts';
-import type { Token } from '../../../readers/readers.ts';
+import type { BoundNumber, ReplaySteps, Token } from '../../../readers/readers.ts';
 import { readAttribute } from '../attribute.ts';
 import type { Attribute, AttributeSet } from '../attribute-set.ts';
 import type { ConstantSeries } from '../constant-series.ts';
@@ -88,6 +88,7 @@ class CpuTimes {
     const scan = this.#source.scan();
     if (scan === 'absent') return scan;
     const isKept = this.#chain.continues(sheet);
+    if (isKept) this.#catchUp(sheet);
     if (scan === 'changed' || this.#times.length === 0) {
       // Without lines the next scan must not pass for a good one.
       const former = this.#times;
@@ -99,8 +100,31 @@ class CpuTimes {
     return scan;
   }
 
+  replay(steps: ReplaySteps): void {
+    const bounds: BoundNumber[] = [];
+    for (const { at, slots } of this.#times) {
+      for (const [column, number] of at.entries()) {
+        const slot = slots[column] ?? -1;
+        if (number < 0 || slot < 0) continue;
+        const mode = column === IDLE ? 'restarting' : 'rising';
+        bounds.push({ at: number, slot, mode, times: JUMP_BACK_SECONDS, over: TICKS_PER_SECOND });
+      }
+    }
+    this.#source.replay(steps, bounds);
+  }
+
   close(): void {
     this.#source.close();
+  }
+
+  /** Replayed runs have shown more than was seen here. */
+  #catchUp(sheet: Sheet): void {
+    for (const { seconds, slots } of this.#times) {
+      for (let column = 0; column < COLUMNS; column++) {
+        const slot = slots[column] ?? -1;
+        if (slot >= 0) seconds[column] = sheet.values[slot] as number;
+      }
+    }
   }
 
   #find(former: readonly Times[]): readonly Times[] {
@@ -176,6 +200,10 @@ class CpuFolders {
   collect(sheet: Sheet): void {
     this.#series.collect(sheet);
     this.#throttles.collect(sheet);
+  }
+
+  replay(steps: ReplaySteps): void {
+    this.#throttles.replay(steps);
   }
 
   close(): void {
@@ -332,6 +360,13 @@ export const part: NodePart = {
         folders.collect(sheet);
         return OK;
       },
+      // What cpuinfo says is worked out in each run.
+      ...(info === undefined && {
+        replay(_: Sheet, steps: ReplaySteps) {
+          times.replay(steps);
+          folders.replay(steps);
+        },
+      }),
       close() {
         times.close();
         folders.close();

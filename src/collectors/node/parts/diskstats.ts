@@ -1,5 +1,6 @@
 import { OK } from '../../../collect/contract.ts';
 import { type Family, family } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import { readAttribute } from '../attribute.ts';
 import type { ConstantSeries } from '../constant-series.ts';
 import type { NodePart, PartScope } from '../part.ts';
@@ -123,6 +124,11 @@ class DiskLabels {
     for (const disk of this.#disks) this.#add(disk);
   }
 
+  replay(steps: ReplaySteps): void {
+    this.#udev.replay(steps);
+    steps.until(this.#lookAgainMs);
+  }
+
   #add({ name, major, minor }: Disk): void {
     const properties = this.#properties(`b${major}:${minor}`);
     const of = (property: string): string => properties.get(property) ?? '';
@@ -195,6 +201,10 @@ export const part: NodePart = {
         labels.refresh();
         labels.series.collect(sheet);
         return OK;
+      },
+      replay(_, steps) {
+        table.replay(steps);
+        labels.replay(steps);
       },
       close: () => table.close(),
     };

@@ -17,6 +17,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (handles.collect(sheet) ? OK : scope.missing(handles)),
+      replay: (_, steps) => handles.replay(steps),
       close: () => handles.close(),
     };
   },

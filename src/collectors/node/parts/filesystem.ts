@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import type { MountStats } from '../../../readers/readers.ts';
+import type { BoundNumber, MountStats, ReplaySteps } from '../../../readers/readers.ts';
 import { errnoText } from '../errno-text.ts';
 import type { Filter } from '../filter.ts';
 import { type Mount, parseMountinfo } from '../mountinfo.ts';
@@ -85,6 +85,11 @@ class MountTable {
     return 'changed';
   }
 
+  replay(steps: ReplaySteps): void {
+    this.#init.replay(steps, []);
+    if (this.#last === this.#self) this.#self.replay(steps, []);
+  }
+
   close(): void {
     this.#init.close();
     this.#self.close();
@@ -125,6 +130,19 @@ class MountSeries {
       if (!isKept || shown.slots.length === 0 || shown.status !== status) this.#takeSlots(shown, status, sheet);
       this.#set(shown, i, sheet);
     }
+  }
+
+  replay(steps: ReplaySteps): void {
+    const bounds: BoundNumber[] = [];
+    for (const [i, { isFirst, status, slots }] of this.#shown.entries()) {
+      if (!isFirst || status !== 0) continue;
+      const at = i * NUMBERS;
+      for (const [k, number] of [BLOCKS, FREE_BLOCKS, AVAILABLE_BLOCKS].entries()) {
+        bounds.push({ at: at + number, slot: slots[2 + k] as number, mode: 'product', by: at + BLOCK_SIZE });
+      }
+      for (const [k, number] of [INODES, FREE_INODES].entries()) bounds.push({ at: at + number, slot: slots[5 + k] as number });
+    }
+    steps.mounts(this.#stats, WAIT_MS, bounds);
   }
 
   #takeSlots(shown: Shown, status: number, sheet: Sheet): void {
@@ -202,6 +220,10 @@ export const part: NodePart = {
         if (scan === 'changed') series.follow(table.mounts);
         series.collect(sheet);
         return OK;
+      },
+      replay(_, steps) {
+        table.replay(steps);
+        series.replay(steps);
       },
       close: () => table.close(),
     };

@@ -18,6 +18,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (load.collect(sheet) ? OK : scope.missing(load)),
+      replay: (_, steps) => load.replay(steps),
       close: () => load.close(),
     };
   },

@@ -27,6 +27,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (memory.collect(sheet) ? OK : scope.missing(memory)),
+      replay: (_, steps) => memory.replay(steps),
       close: () => memory.close(),
     };
   },

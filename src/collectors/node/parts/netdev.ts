@@ -1,7 +1,7 @@
 import { OK, type Outcome } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import type { Token } from '../../../readers/readers.ts';
+import type { ReplaySteps, Token } from '../../../readers/readers.ts';
 import { readAttribute } from '../attribute.ts';
 import type { Attribute, AttributeSet } from '../attribute-set.ts';
 import type { BoundSource, SeriesLayout } from '../bound-source.ts';
@@ -113,6 +113,12 @@ class NetDevices implements PartReader {
     if (!this.#table.collect(sheet)) return this.#scope.missing(this.#table);
     this.#statistics.collect(sheet);
     return OK;
+  }
+
+  replay(_: Sheet, steps: ReplaySteps): void {
+    if (this.#withAlias) steps.until(this.#readAliasesMs + ALIAS_MS);
+    this.#table.replay(steps);
+    this.#statistics.replay(steps);
   }
 
   close(): void {

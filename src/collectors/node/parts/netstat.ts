@@ -67,6 +67,9 @@ export const part: NodePart = {
         if (hasSix) snmp6.apply(sheet);
         return OK;
       },
+      replay(_, steps) {
+        for (const source of [netstat, snmp, snmp6]) source.replay(steps);
+      },
       close() {
         for (const source of [netstat, snmp, snmp6]) source.close();
       },

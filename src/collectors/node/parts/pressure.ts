@@ -1,6 +1,7 @@
 import { absent, OK, type Outcome } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import { errnoOf, parseProblem } from '../file-error.ts';
 import type { OptionalSource } from '../optional-source.ts';
 import type { NodePart, PartScope } from '../part.ts';
@@ -70,6 +71,16 @@ class PressureFile {
     return 'ok';
   }
 
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    const bounds = this.#resource.families.map(({ line, family }) => ({
+      at: this.#totals?.get(line) ?? -1,
+      slot: sheet.slot(family),
+      over: 1000,
+      again: 1000,
+    }));
+    this.#source.replay(steps, bounds);
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -117,6 +128,9 @@ export const part: NodePart = {
           if (state === 'ok') found += 1;
         }
         return found > 0 ? OK : absent(`${scope.proc('pressure')} is missing (Linux 4.20 or later with CONFIG_PSI has it)`);
+      },
+      replay(sheet, steps) {
+        for (const file of files) file.replay(sheet, steps);
       },
       close() {
         for (const file of files) file.close();

@@ -70,6 +70,10 @@ export const part: NodePart = {
         if (hasSix) six.apply(sheet);
         return OK;
       },
+      replay(_, steps) {
+        four.replay(steps);
+        six.replay(steps);
+      },
       close() {
         four.close();
         six.close();

@@ -1,6 +1,7 @@
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { family } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import { CollectError } from '../../../collect/contract.ts';
 import type { ConstantSeries } from '../constant-series.ts';
 import type { OptionalSource } from '../optional-source.ts';
@@ -11,6 +12,10 @@ const SECONDS = family('node_time_seconds', 'gauge', 'The clock of the machine, 
 const ZONE_OFFSET = family('node_time_zone_offset_seconds', 'gauge', 'How far the local time zone is ahead of UTC, in seconds.', ['time_zone']);
 const AVAILABLE = family('node_time_clocksource_available_info', 'gauge', 'Clock sources that the kernel could use, as labels.', ['device', 'clocksource']);
 const CURRENT = family('node_time_clocksource_current_info', 'gauge', 'The clock source that the kernel uses, as a label.', ['device', 'clocksource']);
+
+const QUARTER_MS = 900_000;
+/** A clock that goes back by more than this may be in another offset. */
+const CLOCK_STEP_MS = 1000;
 
 const FOLDER = 'devices/system/clocksource';
 
@@ -47,6 +52,13 @@ class ClockSources {
     }
     if (isChanged) this.#lay();
     this.#series.collect(sheet);
+  }
+
+  replay(steps: ReplaySteps): void {
+    for (const { available, current } of this.#sources) {
+      available.replay(steps, []);
+      current.replay(steps, []);
+    }
   }
 
   close(): void {
@@ -92,6 +104,13 @@ export const part: NodePart = {
         sheet.sample(ZONE_OFFSET, [zoneName], offset);
         clocks.collect(sheet);
         return OK;
+      },
+      replay(sheet, steps) {
+        const nowMs = scope.wallMs();
+        // A zone's offset changes at whole quarters of an hour.
+        steps.within(nowMs - CLOCK_STEP_MS, (Math.floor(nowMs / QUARTER_MS) + 1) * QUARTER_MS);
+        steps.wall(sheet.slot(SECONDS));
+        clocks.replay(steps);
       },
       close: () => clocks.close(),
     };

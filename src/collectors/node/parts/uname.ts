@@ -23,6 +23,7 @@ export const part: NodePart = {
         sheet.sample(INFO, [domainname, machine, nodename, release, sysname, version], 1);
         return OK;
       },
+      replay: (_, steps) => steps.uname(scope.readers.uname()),
     };
   },
 };

@@ -1,0 +1,261 @@
+#include "readers/replay.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+
+#include "readers/machine.hpp"
+
+namespace readers {
+namespace {
+
+constexpr double kNanosecondsPerMs = 1e6;
+constexpr uint32_t kWordBits = 32;
+
+std::atomic_ref<int32_t> shared(std::span<int32_t> words, int32_t at) noexcept {
+  return std::atomic_ref<int32_t>(words[static_cast<size_t>(at)]);
+}
+
+bool holds(std::span<const int32_t> words, int32_t at, size_t count = 1) noexcept {
+  return at >= 0 && static_cast<size_t>(at) + count <= words.size();
+}
+
+double clock_ms(clockid_t clock) noexcept {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / kNanosecondsPerMs;
+}
+
+// `device:inode:nanoseconds` of the last change, as src/collectors/node/udev.ts writes it; empty when it is not there.
+std::string stamp_of(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return {};
+  const auto nanoseconds = static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
+  return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino) + ':' + std::to_string(nanoseconds);
+}
+
+bool is_named(const std::vector<std::string>& expected) {
+  MachineNames names;
+  if (read_machine_names(names) != 0 || expected.size() != 6) return false;
+  return names.sysname == expected[0] && names.nodename == expected[1] && names.release == expected[2] &&
+         names.version == expected[3] && names.machine == expected[4] && names.domainname == expected[5];
+}
+
+// Scans with as much room as it takes.
+ScanResult scan_roomy(Source& source, const Format& format, ScanTools& tools) noexcept {
+  ScanResult result = source.scan(format, *tools.keep, *tools.buffer, tools.numbers);
+  if (result.state != ScanState::need_more) return result;
+  tools.numbers.resize(result.count * 2);
+  return source.rescan(format, tools.buffer->view(), tools.numbers);
+}
+
+}  // namespace
+
+double monotonic_ms() noexcept { return clock_ms(CLOCK_MONOTONIC); }
+
+double wall_ms() noexcept { return clock_ms(CLOCK_REALTIME); }
+
+bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
+  const size_t slots = std::min(values.size(), stamps.size());
+  for (const Bound& bound : bounds) {
+    if (bound.slot >= slots) return false;
+  }
+  for (const Step& step : steps) {
+    if (step.first_bound + uint64_t{step.bounds} > bounds.size() || step.slot >= slots) return false;
+    if (step.kind == StepKind::scan && (step.source == nullptr || step.format == nullptr)) return false;
+    if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
+    if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
+    for (const ExpectedMember& member : step.members) {
+      if (member.bound != kNoBound && member.bound >= bounds.size()) return false;
+    }
+  }
+  size_t page_words = 0;
+  for (const ReplayPage& page : pages) page_words = std::max(page_words, (size_t{page.variant} + 1) * 2);
+  if (duration_slot != kNoBound && duration_slot >= slots) return false;
+  for (const int32_t at : {layout.state, layout.active, layout.sequence, layout.ending, layout.oks, layout.fallback,
+                           layout.printed + 1, layout.wanted}) {
+    if (!holds(words, at)) return false;
+  }
+  if (!holds(words, layout.shapes, 2) || !holds(words, layout.families, page_words) || !holds(words, layout.bytes, page_words)) return false;
+  for (const int32_t at : {layout.page_started + 1, layout.run_started, layout.run_ended, layout.run_seconds, layout.run_cpu_seconds}) {
+    if (at < 0 || static_cast<size_t>(at) >= floats.size()) return false;
+  }
+  return true;
+}
+
+bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double started_ms) noexcept {
+  const double cpu_before = thread_cpu_seconds();
+  const int32_t number = ((shared(words, layout.state).load() >> 2) + 1) % layout.run_modulus;
+  const int32_t running = number * 4 + layout.running;
+  floats[static_cast<size_t>(layout.run_started)] = started_ms;
+  shared(words, layout.state).store(running);
+  if (!read(tools)) return false;
+  const double ended_ms = monotonic_ms();
+  const double seconds = (ended_ms - started_ms) / 1000;
+  if (duration_slot != kNoBound) values[duration_slot] = seconds;
+  const int32_t buffer = shared(words, layout.active).load() == 0 ? 1 : 0;
+  if (!print(layout, running, buffer, started_ms)) return false;
+  floats[static_cast<size_t>(layout.run_ended)] = ended_ms;
+  floats[static_cast<size_t>(layout.run_seconds)] = seconds;
+  floats[static_cast<size_t>(layout.run_cpu_seconds)] = thread_cpu_seconds() - cpu_before;
+  int32_t expected = running;
+  // The main thread may have given the run up meanwhile; JavaScript then counts it as late.
+  if (!shared(words, layout.state).compare_exchange_strong(expected, running - layout.running + layout.idle)) return false;
+  shared(words, layout.ending).store(layout.ok);
+  shared(words, layout.oks).fetch_add(1);
+  shared(words, layout.active).store(buffer);
+  shared(words, layout.fallback).store(0);
+  shared(words, layout.sequence).fetch_add(1);
+  return true;
+}
+
+bool Replay::read(ScanTools& tools) noexcept {
+  // A lambda cannot be passed on to what must not throw; the loop is plain.
+  for (const Step& step : steps) {
+    if (!read_step(step, tools)) return false;
+  }
+  return true;
+}
+
+bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
+  const auto own = std::span<const Bound>(bounds).subspan(step.first_bound, step.bounds);
+  switch (step.kind) {
+    case StepKind::scan: {
+      const ScanResult result = scan_roomy(*step.source, *step.format, tools);
+      if (result.state != ScanState::same) {
+        step.source->forget();
+        return false;
+      }
+      return apply(own, std::span<const double>(tools.numbers).first(result.count));
+    }
+    case StepKind::set:
+      for (const ExpectedMember& expected : step.members) {
+        Source* member = step.set->member(expected.member);
+        if (member == nullptr) return false;
+        const ScanResult result = scan_roomy(*member, *step.format, tools);
+        const bool is_same = result.state == ScanState::same && expected.status == 0 && result.count == expected.count;
+        const bool is_same_failure = result.state == ScanState::failed && expected.status == -result.error;
+        if (!is_same && !is_same_failure) {
+          member->forget();
+          return false;
+        }
+        if (expected.bound == kNoBound || !is_same) continue;
+        if (!apply(std::span<const Bound>(bounds).subspan(expected.bound, 1), std::span<const double>(tools.numbers).first(result.count))) {
+          return false;
+        }
+      }
+      return true;
+    case StepKind::mounts: {
+      const size_t count = step.calls->size();
+      tools.status.resize(std::max(tools.status.size(), count));
+      tools.numbers.resize(std::max(tools.numbers.size(), count * kMountNumbers));
+      const auto status = std::span(tools.status).first(count);
+      const auto numbers = std::span(tools.numbers).first(count * kMountNumbers);
+      MountCalls::process().run(*step.calls, std::chrono::milliseconds(step.wait_ms), status, numbers);
+      return std::equal(status.begin(), status.end(), step.mount_status.begin(), step.mount_status.end()) && apply(own, numbers);
+    }
+    case StepKind::wall:
+      // Whole milliseconds, as JavaScript's clock gives them.
+      values[step.slot] = std::floor(wall_ms()) / 1000;
+      return true;
+    case StepKind::until_monotonic:
+      return monotonic_ms() < step.to_ms;
+    case StepKind::within_wall: {
+      const double now = wall_ms();
+      return now >= step.from_ms && now < step.to_ms;
+    }
+    case StepKind::uname:
+      return is_named(step.texts);
+    case StepKind::stamp:
+      return step.texts.size() == 2 && stamp_of(step.texts[0]) == step.texts[1];
+  }
+  return false;
+}
+
+bool Replay::apply(std::span<const Bound> some, std::span<const double> numbers) noexcept {
+  // Before anything of it is stored: JavaScript compares with what was shown last.
+  for (const Bound& bound : some) {
+    if (bound.at >= numbers.size()) return false;
+    if (bound.mode == BoundMode::restarting && values[bound.slot] - numbers[bound.at] / bound.over >= bound.times) return false;
+    if (bound.mode == BoundMode::product && bound.with >= numbers.size()) return false;
+  }
+  for (const Bound& bound : some) {
+    const double number = numbers[bound.at];
+    double& value = values[bound.slot];
+    switch (bound.mode) {
+      case BoundMode::scaled:
+        value = number * bound.times / bound.over / bound.again;
+        break;
+      case BoundMode::rising:
+      case BoundMode::restarting:
+        value = std::max(value, number / bound.over);
+        break;
+      case BoundMode::product:
+        value = number * numbers[bound.with];
+        break;
+    }
+  }
+  return true;
+}
+
+bool Replay::print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept {
+  // The main thread has given the run up: the buffers may be shown again by now.
+  if (shared(words, layout.state).load() != running) return false;
+  if (shared(words, layout.wanted).load() != wanted) return false;
+  const auto side = static_cast<size_t>(buffer);
+  for (const ReplayPage& page : pages) {
+    const size_t i = page.variant;
+    const PageInput input{page.blob, page.ops, page.families, values, stamps, run};
+    const PageResult result = encode_page(input, page.pages[side], page.indexes[side]);
+    if (result.state != PageState::ok) return false;
+    words[static_cast<size_t>(layout.bytes) + i * 2 + side] = static_cast<int32_t>(result.bytes);
+    words[static_cast<size_t>(layout.families) + i * 2 + side] = static_cast<int32_t>(page.families);
+  }
+  words[static_cast<size_t>(layout.printed) + side] = wanted;
+  words[static_cast<size_t>(layout.shapes) + side] = shape;
+  floats[static_cast<size_t>(layout.page_started) + side] = started_ms;
+  return true;
+}
+
+int32_t ReplayBatch::run(std::span<const std::unique_ptr<Replay>> replays, ScanTools& tools, std::span<int32_t> left) noexcept {
+  const double cpu_before = thread_cpu_seconds();
+  shared(control, layout->busy).store(1);
+  int32_t taken = 0;
+  int32_t untouched = 0;
+  for (int32_t word = 0; word < layout->due_words; ++word) {
+    if (shared(control, layout->due + word).load() == 0) continue;
+    auto bits = static_cast<uint32_t>(shared(control, layout->due + word).exchange(0));
+    for (; bits != 0; bits &= bits - 1) {
+      const auto job = static_cast<uint32_t>(word) * kWordBits + static_cast<uint32_t>(std::countr_zero(bits));
+      ++taken;
+      Replay* replay = job < replays.size() ? replays[job].get() : nullptr;
+      const bool is_own = job < owners.size() && std::atomic_ref<const int32_t>(owners[job]).load() == lane;
+      if (replay != nullptr && is_own) {
+        const double started_ms = monotonic_ms();
+        control_floats[static_cast<size_t>(layout->current_ms)] = started_ms;
+        shared(control, layout->current).store(static_cast<int32_t>(job) + 1);
+        const bool is_done = replay->perform(*layout, tools, started_ms);
+        shared(control, layout->current).store(0);
+        if (is_done) continue;
+      }
+      if (static_cast<size_t>(untouched) < left.size()) left[static_cast<size_t>(untouched++)] = static_cast<int32_t>(job);
+    }
+  }
+  if (taken == 0) {
+    shared(control, layout->busy).store(0);
+    return -1;
+  }
+  control_floats[static_cast<size_t>(layout->batch_cpu_ms)] = (thread_cpu_seconds() - cpu_before) * 1000;
+  if (untouched == 0) {
+    control_floats[static_cast<size_t>(layout->batch_ended_ms)] = monotonic_ms();
+    shared(control, layout->busy).store(0);
+  }
+  return untouched;
+}
+
+}  // namespace readers

@@ -1,0 +1,160 @@
+// Runs of a collector's part that need no JavaScript: as long as the text of its files stays the same, a run reads numbers,
+// puts them in the slots of its sheet, prints the page and publishes it. Whatever else turns up is left to JavaScript.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "readers/mounts.hpp"
+#include "readers/page.hpp"
+#include "readers/source.hpp"
+#include "readers/source_set.hpp"
+
+namespace readers {
+
+// Where the shared words of a channel and of a lane's control lie. src/collect/channel.ts and src/lanes/host-control.ts own
+// both layouts and hand them over, in this order.
+struct ReplayLayout {
+  // Int32 words of a channel.
+  int32_t state, active, sequence, ending, oks, fallback, shapes, families, bytes, printed, wanted;
+  // Phases of `state`, which is run * 4 + phase; the run number wraps at the modulus.
+  int32_t idle, running, run_modulus;
+  // Value of `ending` for ok.
+  int32_t ok;
+  // Float64 words of a channel.
+  int32_t page_started, run_started, run_ended, run_seconds, run_cpu_seconds;
+  // Int32 words of a control.
+  int32_t current, busy, due, due_words;
+  // Float64 words of a control.
+  int32_t current_ms, batch_ended_ms, batch_cpu_ms;
+};
+inline constexpr size_t kReplayLayoutWords = sizeof(ReplayLayout) / sizeof(int32_t);
+
+// How a number becomes the value of a series.
+enum class BoundMode : uint8_t {
+  // number * times / over / again
+  scaled,
+  // As scaled, but a lower value than before is not shown: counters that the kernel lets step back a little.
+  rising,
+  // As rising; when it falls by `times` or more the counter began anew, which is left to JavaScript. Its scale is `over`.
+  restarting,
+  // number * numbers[with]
+  product,
+};
+
+struct Bound {
+  uint32_t at;
+  uint32_t slot;
+  BoundMode mode;
+  uint32_t with;
+  double times;
+  double over;
+  double again;
+};
+
+// What a member of a set answered when the steps were written: one number, or always the same error.
+struct ExpectedMember {
+  uint32_t member;
+  int32_t status;
+  uint32_t count;
+  // Index among the replay's bounds, or kNoBound.
+  uint32_t bound;
+};
+inline constexpr uint32_t kNoBound = 0xffffffffU;
+
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp };
+
+struct Step {
+  StepKind kind;
+  // scan, set
+  Source* source = nullptr;
+  SourceSet* set = nullptr;
+  const Format* format = nullptr;
+  // mounts
+  const std::vector<std::shared_ptr<MountCalls::Call>>* calls = nullptr;
+  uint32_t wait_ms = 0;
+  std::vector<int32_t> mount_status;
+  // set
+  std::vector<ExpectedMember> members;
+  // scan, mounts: a range of bounds
+  uint32_t first_bound = 0;
+  uint32_t bounds = 0;
+  // wall
+  uint32_t slot = 0;
+  // until_monotonic: [0, to); within_wall: [from, to), milliseconds
+  double from_ms = 0;
+  double to_ms = 0;
+  // uname: six fields; stamp: path and "device:inode:nanoseconds of the last change", empty when missing
+  std::vector<std::string> texts;
+};
+
+// One variant of the page.
+struct ReplayPage {
+  // Its number among the channel's variants.
+  uint32_t variant = 0;
+  std::span<const uint8_t> blob;
+  std::span<const uint32_t> ops;
+  uint32_t families = 0;
+  std::array<std::span<uint8_t>, 2> pages;
+  std::array<std::span<uint32_t>, 2> indexes;
+};
+
+// What a thread needs to scan.
+struct ScanTools {
+  const KeepRule* keep;
+  TextBuffer* buffer;
+  std::vector<double> numbers;
+  std::vector<int32_t> status;
+};
+
+// All memory is the caller's, who keeps it alive and tells when anything of it has been replaced (by a new Replay).
+struct Replay {
+  std::vector<Step> steps;
+  std::vector<Bound> bounds;
+  std::vector<ReplayPage> pages;
+  std::span<double> values;
+  std::span<const uint32_t> stamps;
+  // The sheet's run that JavaScript made last: its set of series is the replayed runs' too.
+  uint32_t run = 0;
+  int32_t shape = 0;
+  // Variants that `pages` holds, a bit each.
+  int32_t wanted = 0;
+  // Slot of how long the run took, seconds; kNoBound when it is not shown.
+  uint32_t duration_slot = kNoBound;
+  std::span<int32_t> words;
+  std::span<double> floats;
+
+  // True when every index lies within its array.
+  [[nodiscard]] bool is_sound(const ReplayLayout& layout) const noexcept;
+  // One run. False when JavaScript has to do it; nothing was published then, and sources count as changed.
+  [[nodiscard]] bool perform(const ReplayLayout& layout, ScanTools& tools, double started_ms) noexcept;
+
+ private:
+  [[nodiscard]] bool read(ScanTools& tools) noexcept;
+  [[nodiscard]] bool read_step(const Step& step, ScanTools& tools) noexcept;
+  [[nodiscard]] bool apply(std::span<const Bound> some, std::span<const double> numbers) noexcept;
+  [[nodiscard]] bool print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept;
+};
+
+// The due jobs of a lane: those with a replay are performed, the others are told.
+struct ReplayBatch {
+  const ReplayLayout* layout;
+  std::span<int32_t> control;
+  std::span<double> control_floats;
+  std::span<const int32_t> owners;
+  int32_t lane;
+
+  // Takes what is due. Returns the number of jobs written to `left`, for JavaScript to run, or -1 when nothing was due.
+  // When nothing is left the batch is ended as well.
+  [[nodiscard]] int32_t run(std::span<const std::unique_ptr<Replay>> replays, ScanTools& tools, std::span<int32_t> left) noexcept;
+};
+
+// CLOCK_MONOTONIC and the wall clock, milliseconds.
+[[nodiscard]] double monotonic_ms() noexcept;
+[[nodiscard]] double wall_ms() noexcept;
+
+}  // namespace readers

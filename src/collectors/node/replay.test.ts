@@ -1,0 +1,176 @@
+/**
+ * Replayed runs against runs by `collect`: both follow the same fixture tree while its numbers, and now and then its texts,
+ * are changed, and must show the same page after every step.
+ */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { comparable, type Fixture, fixtures, optionsFrom } from '../../../test/compare/node-fixtures.ts';
+import { nodePages, rootsIn } from '../../../test/compare/node-page.ts';
+import { Channel, CHANNEL_LAYOUT, EMPTY_PAGE, makeChannel } from '../../collect/channel.ts';
+import { PLAIN } from '../../collect/sheet.ts';
+import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from '../../lanes/host-control.ts';
+import { Job, Replay } from '../../lanes/work.ts';
+import { systemClock } from '../../model/clock.ts';
+import { addonPath, nativeReaders } from '../../readers/native.ts';
+import type { Replays } from '../../readers/readers.ts';
+import { open, report } from './collect.ts';
+
+const STEPS = 12;
+const LANE = 1;
+
+/** Numbers that do not depend on the machine: a linear congruential generator. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() && statSync(path).size < 100_000 ? [path] : [];
+  });
+}
+
+/** Other numbers, some longer or shorter; with `withTexts` a letter or a line as well. */
+function mutated(text: string, random: () => number, withTexts: boolean): string {
+  const numbers = text.replace(/(?<=[\s=])\d{1,15}(?=\s)/g, (number) => {
+    const chance = random();
+    if (chance < 0.5) return number;
+    return chance < 0.9 ? String(BigInt(number) + BigInt(Math.floor(random() * 1000))) : String(Math.floor(random() * 1e6));
+  });
+  if (!withTexts) return numbers;
+  const lines = numbers.split('\n');
+  if (random() < 0.5) lines.splice(Math.floor(random() * lines.length), 1);
+  else lines.push(lines[Math.floor(random() * lines.length)] ?? '');
+  return lines.join('\n');
+}
+
+/** One job of a lane, driven as src/lanes/host.ts does. */
+class Driven {
+  readonly #job: Job;
+  readonly #replay: Replay;
+  readonly #replays: Replays;
+  readonly #session: ReturnType<typeof open>;
+  readonly #control = new HostControl(makeHostControl());
+  readonly #owners = new Int32Array(MAX_JOBS).fill(LANE);
+  readonly #channel: Channel;
+  replayed = 0;
+
+  constructor(fixture: Fixture, roots: ReturnType<typeof rootsIn>, options: unknown) {
+    const readers = nativeReaders();
+    this.#replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT])) as Replays;
+    const memory = makeChannel([PLAIN, { name: 'other', labels: [['target', 'a']] }], 1 << 20, [EMPTY_PAGE, EMPTY_PAGE]);
+    this.#channel = new Channel(memory);
+    const target = { name: 'local', settings: undefined, address: '' };
+    const spec = {
+      id: 7,
+      collector: 'node',
+      part: fixture.part,
+      target,
+      worker: '',
+      options,
+      roots,
+      parts: [fixture.part],
+      deadlineMs: 1000,
+      maxSeries: 10_000,
+      maxBytes: 1 << 20,
+      channel: memory,
+    };
+    this.#job = new Job(spec, readers, report, () => undefined);
+    this.#replay = new Replay(this.#job, this.#replays);
+    this.#session = open({ ...spec, readers, monotonicMs: systemClock.monotonicMs, wallMs: systemClock.wallMs, warn: () => undefined });
+  }
+
+  run(): string {
+    this.#control.due(this.#job.spec.id);
+    const left = new Int32Array(4);
+    const count = this.#replays.batch(this.#control.words, this.#control.floats, this.#owners, LANE, left);
+    if (count === 0) this.replayed += 1;
+    else {
+      assert.deepEqual([count, left[0]], [1, this.#job.spec.id]);
+      this.#collect();
+    }
+    const view = this.#channel.view(0, 0);
+    const other = this.#channel.view(1, 0);
+    assert.ok(view !== undefined && other !== undefined);
+    const words = (page: typeof view): Uint32Array => page.index.subarray(0, page.families * 4);
+    assert.deepEqual(
+      [...words(other)].filter((_, i) => i % 4 === 3),
+      [...words(view)].filter((_, i) => i % 4 === 3),
+      'samples of both variants',
+    );
+    return pageText(view);
+  }
+
+  close(): void {
+    this.#replay.leave();
+    this.#session.close();
+  }
+
+  #collect(): void {
+    this.#replay.leave();
+    this.#job.start(systemClock.monotonicMs());
+    try {
+      const outcome = this.#session.collect(this.#job.spec.part, this.#job.sheet);
+      this.#job.end(outcome.kind, undefined, systemClock.monotonicMs(), 0);
+      if (outcome.kind === 'ok') this.#replay.arm(this.#session);
+    } catch (error) {
+      this.#job.end('failed', error, systemClock.monotonicMs(), 0);
+    }
+  }
+}
+
+function pageText({ page, index, families }: { page: Uint8Array; index: Uint32Array; families: number }): string {
+  let end = 0;
+  for (let i = 0; i < families; i++) end = Math.max(end, (index[i * 4] ?? 0) + (index[i * 4 + 1] ?? 0) + (index[i * 4 + 2] ?? 0));
+  return new TextDecoder().decode(page.slice(0, end));
+}
+
+const replayedParts = new Set<string>();
+
+for (const [seed, fixture] of fixtures().entries()) {
+  const skip = addonPath() === undefined ? 'the native readers are not built' : fixture.notHere || false;
+  test(`${fixture.name}: a replayed run shows what a run shows`, { skip }, async () => {
+    const random = randomFrom(seed);
+    const folder = mkdtempSync(join(tmpdir(), 'exporterd-replay-'));
+    for (const root of ['proc', 'sys', 'udev', 'root']) {
+      const from = join(fixture.folder, root);
+      if (existsSync(from)) cpSync(from, join(folder, root), { recursive: true, verbatimSymlinks: true });
+    }
+    const options = await optionsFrom(fixture.flags);
+    const plain = nodePages({ readers: nativeReaders(), roots: rootsIn(folder), options, parts: [fixture.part] });
+    const driven = new Driven(fixture, rootsIn(folder), options);
+    try {
+      for (let step = 0; step < STEPS; step++) {
+        const { outcome } = plain.run(fixture.part);
+        const sheet = plain.sheet(fixture.part);
+        report(fixture.part, outcome?.kind ?? 'failed', 0, sheet);
+        assert.equal(comparable(driven.run(), fixture.volatile), comparable(sheet.text(), fixture.volatile), `step ${step}`);
+        for (const path of filesBelow(folder)) {
+          if (random() < 0.3) continue;
+          const text = readFileSync(path, 'latin1');
+          const next = mutated(text, random, step % 5 === 4 && random() < 0.5);
+          if (next !== text) writeFileSync(path, next, 'latin1');
+        }
+      }
+      if (driven.replayed > 0) replayedParts.add(fixture.part);
+    } finally {
+      driven.close();
+      plain.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+test('the parts of every machine are replayed', { skip: addonPath() === undefined }, () => {
+  for (const part of ['cpu', 'diskstats', 'filefd', 'filesystem', 'loadavg', 'meminfo', 'netdev', 'netstat', 'pressure', 'sockstat', 'stat', 'vmstat']) {
+    assert.ok(replayedParts.has(part), part);
+  }
+});
