@@ -218,6 +218,9 @@ test('what is refused, and how it is said', async () => {
       { file: 'postgres:\n  targets:\n    - name: a\n      prt: 1\n' },
       ['conf/x.yaml:4:7: postgres.targets.0.prt: unknown key; did you mean postgres.targets.0.port?'],
     ],
+    // A missing blank makes a value part of its key, and a comma makes the rest of it a key.
+    [{ file: 'postgres: {address:u-SECRET@h}\n' }, ['conf/x.yaml:1:12: postgres.address...: unknown key']],
+    [{ file: 'postgres:\n  targets:\n    - {name: a, SECRET}\n' }, ['conf/x.yaml:3:17: postgres.targets.0: unknown key']],
     [{ file: 'zzzzzzzz: 1' }, ['conf/x.yaml:1:1: zzzzzzzz: unknown key']],
     [{ file: '__proto__: 1' }, ['conf/x.yaml:1:1: __proto__: unknown key']],
     [{ file: 'web: {max_requests: many}' }, ['conf/x.yaml:1:7: web.max_requests: expected a number, got "many"']],

@@ -33,8 +33,14 @@ function inReadingOrder(problems: readonly Problem[]): readonly Problem[] {
   return [...problems].sort((a, b) => line(a) - line(b));
 }
 
+/** A key up to what no key has: behind that stands a value that a missing blank has made part of it, secrets included. */
+function shownKey(key: string): string {
+  const [legal = ''] = /^[\w.-]*/.exec(key) ?? [];
+  return legal === key ? key : `${legal}...`;
+}
+
 function problemText(problem: Problem): string {
-  return [placeText(problem.place), problem.key, problem.text].filter((part) => part !== '').join(': ');
+  return [placeText(problem.place), shownKey(problem.key), problem.text].filter((part) => part !== '').join(': ');
 }
 
 /** Usage or configuration is wrong: exit code 2. `text` is what to print on stderr, every problem on a line of its own. */

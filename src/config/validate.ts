@@ -52,7 +52,10 @@ function unknownKeys(scope: Scope, path: readonly Step[], keys: readonly string[
   return keys.map((key) => {
     const full = [...path, key];
     const name = full.join('.');
-    return { place: scope.draft.place(full), key: name, text: `unknown key${hint(name, [...siblings, ...scope.known]) || hint(key, scope.known)}` };
+    const meant = hint(name, [...siblings, ...scope.known]) || hint(key, scope.known);
+    // In a list of targets a key without a value may be the end of a password that has a comma in it.
+    const isNamed = !path.some((step) => typeof step === 'number') || (scope.draft.get(full) ?? null) !== null;
+    return { place: scope.draft.place(full), key: isNamed ? name : path.join('.'), text: `unknown key${isNamed ? meant : ''}` };
   });
 }
 

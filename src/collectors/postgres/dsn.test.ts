@@ -39,6 +39,8 @@ for (const [dsn, message] of [
   ['geheim', /not a valid PostgreSQL data source name/],
   ["host=db password='geheim", /not a valid PostgreSQL data source name/],
   ['host=db password=geheim port=0', /port must be a number from 1 to 65535, not "0"/],
+  ['host=db port=geheim', /port must be a number from 1 to 65535$/],
+  ["host=db sslmode='no password=geheim'", /sslmode must be one of .*verify-full$/],
   ['host=db password=geheim sslmode=maybe', /sslmode must be one of .*, not "maybe"/],
   ['host=db password=geheim sslrootcert=/nowhere/ca.pem', /\/nowhere\/ca\.pem: no such file/],
 ] as const) {

@@ -129,10 +129,10 @@ export function settingsOf(fields: DsnFields, environment: Environment, readSecr
   const host = field('host') ?? 'localhost';
   const portText = field('port') ?? '5432';
   const port = Number(portText);
-  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Error(`port must be a number from 1 to 65535, not ${JSON.stringify(portText)}`);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Error(`port must be a number from 1 to 65535${quoted(portText, /^\d+$/)}`);
   // TLS is never spoken over a unix socket.
   const sslmode = host.startsWith('/') ? 'disable' : (field('sslmode') ?? 'require');
-  if (!isSslMode(sslmode)) throw new Error(`sslmode must be one of ${SSL_MODES.join(', ')}, not ${JSON.stringify(sslmode)}`);
+  if (!isSslMode(sslmode)) throw new Error(`sslmode must be one of ${SSL_MODES.join(', ')}${quoted(sslmode, /^[\w-]+$/)}`);
   const user = field('user') ?? 'postgres';
   const pem = (key: string): string | undefined => {
     const path = field(key);
@@ -160,4 +160,9 @@ function isSslMode(text: string): text is SslMode {
 /** The label `server`: host and port; a host without a colon (IPv6 without brackets) as the peer prints it. */
 export function serverLabel(settings: Pick<PostgresSettings, 'host' | 'port'>): string {
   return `${settings.host}:${settings.port}`;
+}
+
+/** What stands in a value's place, if it looks like one: a stray `/` or `@` puts half a password there. */
+function quoted(text: string, looks: RegExp): string {
+  return looks.test(text) ? `, not ${JSON.stringify(text)}` : '';
 }

@@ -31,7 +31,7 @@ export function parseAddress(text: string): RedisAddress {
     throw new Error('not a valid Redis address; expected redis://user:password@host:port/db');
   }
   const db = url.pathname.replace(/^\//, '');
-  if (!/^\d*$/.test(db)) throw new Error(`the path of a Redis address must be a database number, not ${JSON.stringify(db)}`);
+  if (!/^\d*$/.test(db)) throw new Error('the path of a Redis address must be a database number; a / in the password is written %2F');
   // A lone name before the @ is a password, which is how the peer's library reads it.
   const lone = url.password === '' && !rest.split('@')[0]?.includes(':');
   return {

@@ -29,7 +29,8 @@ for (const [text, expected, label] of [
 for (const [text, message] of [
   ['http://u:geheim@cache', /scheme .* not "http"/],
   ['redis://u:geheim@cache:port', /not a valid Redis address/],
-  ['redis://u:geheim@cache/abc', /database number, not "abc"/],
+  ['redis://u:geheim@cache/abc', /database number; a \/ in the password is written %2F/],
+  ['redis://cache/geheim@cache', /database number/],
   ['redis://u:geheim%zz@cache', /percent sign/],
   ['unix://geheim', /absolute path/],
 ] as const) {
