@@ -1,5 +1,6 @@
 import { Piscina } from 'piscina';
 import { Channel } from '../collect/channel.ts';
+import type { FailureCode } from '../collect/contract.ts';
 import type { RoundEnd, ShardData, ShardTask } from '../lanes/network.ts';
 import { type JobSpec, type LaneNews, sessionKey } from '../lanes/work.ts';
 
@@ -15,10 +16,8 @@ interface Shard {
   readonly pool: Piscina;
   /** Job ids whose specs this shard was sent. */
   readonly told: Set<number>;
-  /** When the thread was started, monotonic ms. */
-  openedMs: number;
-  /** It has ended a round. */
-  isWarm: boolean;
+  /** Modules of which it has ended a round. */
+  readonly loaded: Set<string>;
   /** No rounds before this time: the thread crashed and is restarted with growing delay. */
   notBeforeMs: number;
   restartMs: number;
@@ -29,6 +28,10 @@ interface Round {
   readonly jobs: readonly NetworkJob[];
   readonly shard: Shard;
   readonly deadlineMs: number;
+  /** Until then its thread may still be loading what the round needs. */
+  readonly coldUntilMs: number;
+  /** Of the jobs' channels when it began: as long as they stand there, the thread has not got to them. */
+  readonly sequences: readonly number[];
   givenUp: boolean;
 }
 
@@ -140,7 +143,7 @@ export class Shards {
     for (const round of this.#rounds.values()) {
       const { shard, deadlineMs } = round;
       if (!round.givenUp && now >= deadlineMs) this.#giveUp(round);
-      const stuckMs = shard.isWarm ? deadlineMs : Math.max(deadlineMs, shard.openedMs + COLD_MS);
+      const stuckMs = Math.max(deadlineMs, round.coldUntilMs);
       if (now >= stuckMs) stuck.add(shard);
       else next = Math.min(next, round.givenUp ? stuckMs : deadlineMs);
     }
@@ -181,14 +184,17 @@ export class Shards {
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     pool.on('error', () => undefined);
-    return { pool, told: new Set(), openedMs: this.#options.monotonicMs(), isWarm: false, notBeforeMs: 0, restartMs: FIRST_RESTART_MS };
+    return { pool, told: new Set(), loaded: new Set(), notBeforeMs: 0, restartMs: FIRST_RESTART_MS };
   }
 
   #begin(key: string, jobs: readonly NetworkJob[], shard: Shard): void {
     const deadline = Math.min(...jobs.map((job) => job.spec.deadlineMs));
-    const round: Round = { key, jobs, shard, deadlineMs: this.#options.monotonicMs() + deadline + STUCK_MS, givenUp: false };
-    this.#rounds.set(key, round);
     const untold = jobs.filter((job) => !shard.told.has(job.spec.id)).map((job) => job.spec);
+    const now = this.#options.monotonicMs();
+    const coldUntilMs = jobs.every((job) => shard.loaded.has(job.spec.worker)) ? now : now + COLD_MS;
+    const sequences = jobs.map((job) => job.channel.sequence);
+    const round: Round = { key, jobs, shard, deadlineMs: now + deadline + STUCK_MS, coldUntilMs, sequences, givenUp: false };
+    this.#rounds.set(key, round);
     for (const spec of untold) shard.told.add(spec.id);
     const task: ShardTask = { kind: 'round', jobs: jobs.map((job) => job.spec.id), deadlineMs: deadline, ...(untold.length > 0 ? { specs: untold } : {}) };
     (shard.pool.run(task) as Promise<RoundEnd>).then(
@@ -198,12 +204,14 @@ export class Shards {
   }
 
   #ended(round: Round, end: RoundEnd): void {
-    round.shard.isWarm = true;
+    if (!end.unknown) for (const job of round.jobs) round.shard.loaded.add(job.spec.worker);
     for (const news of end.news) this.#options.onNews(news);
     if (this.#rounds.get(round.key) !== round) return;
     this.#rounds.delete(round.key);
     round.shard.restartMs = FIRST_RESTART_MS;
-    if (end.unknown) for (const job of round.jobs) round.shard.told.delete(job.spec.id);
+    if (!end.unknown) return;
+    for (const job of round.jobs) round.shard.told.delete(job.spec.id);
+    this.#lose(round, 'crash');
   }
 
   #crashed(round: Round, error: unknown): void {
@@ -214,9 +222,8 @@ export class Shards {
     const { shard } = round;
     // Piscina starts the next thread by itself, with nothing learnt.
     shard.told.clear();
-    shard.openedMs = this.#options.monotonicMs();
-    shard.isWarm = false;
-    shard.notBeforeMs = shard.openedMs + shard.restartMs;
+    shard.loaded.clear();
+    shard.notBeforeMs = this.#options.monotonicMs() + shard.restartMs;
     this.#options.onCrash(error, shard.restartMs);
     shard.restartMs = Math.min(LAST_RESTART_MS, shard.restartMs * 2);
   }
@@ -226,11 +233,17 @@ export class Shards {
     for (const job of round.jobs) if (job.channel.giveUp()) this.#options.onTimeout(job.spec.id);
   }
 
+  /** Ends the runs of a round that its thread never got to: else they would count as under way for ever. */
+  #lose(round: Round, code: FailureCode): void {
+    for (const [index, job] of round.jobs.entries()) if (job.channel.sequence === round.sequences[index]) job.channel.fail(code);
+  }
+
   #replace(shard: Shard): void {
     const lost = [...this.#rounds.values()].filter((round) => round.shard === shard);
     const late = lost.filter((round) => round.givenUp).map((round) => round.key);
     for (const round of lost) {
-      if (!round.givenUp) this.#giveUp(round);
+      this.#giveUp(round);
+      this.#lose(round, 'timeout');
       this.#rounds.delete(round.key);
     }
     // Never awaited: a thread that is stuck in a system call cannot be ended.

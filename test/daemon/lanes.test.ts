@@ -96,6 +96,34 @@ test('a shard stuck in a system call is replaced; the other targets keep their s
   }
 });
 
+test('a round that waits behind a target that sticks is ended with the thread, and the target goes on', { timeout: 60_000 }, async () => {
+  const fifo = join(folder, 'fifo-before-others');
+  execFileSync('mkfifo', [fifo]);
+  const said = listeners();
+  const shards = new Shards(said.options);
+  const good = toy(0, { name: 'good' });
+  const bad = toy(1, { name: 'bad', blocks_on: fifo });
+  const runs = (): number => new Channel(good.channel).sequence;
+  try {
+    shards.add([good, bad]);
+    shards.start([0]);
+    await watch(shards, 'the good target answers', () => runs() === 1);
+    shards.start([1]);
+    // The thread has the round, and will never look at it.
+    assert.deepEqual(shards.start([0]), []);
+    await watch(shards, 'the shard is given up', () => said.stuck.length === 1);
+    assert.equal(runs(), 2, 'the run has ended, or nobody would start another');
+    assert.deepEqual(shown(good), ['toy_up{part="only"} 0']);
+    assert.deepEqual(shards.start([0]), []);
+    await watch(shards, 'the good target goes on, on a fresh thread', () => runs() === 3);
+    assert.deepEqual(shown(good), ['toy_runs{part="only"} 1', 'toy_up{part="only"} 1']);
+  } finally {
+    const writer = openSync(fifo, constants.O_RDWR);
+    setTimeout(() => closeSync(writer), 200);
+    await shards.close();
+  }
+});
+
 test('a target whose thread ends at each run is restarted ever more slowly; its neighbours are counted and come back', { timeout: 60_000 }, async () => {
   const said = listeners();
   const shards = new Shards(said.options);
