@@ -58,7 +58,7 @@ export interface Part {
   readonly intervalSeconds?: number;
   /** Variants of the page that it is printed on (see `VariantPage`); the plain one alone when left out. */
   readonly variants?: readonly string[];
-  /** A part that runs in another pool than its collector, in a module of its own. */
+  /** A part that runs in another pool than its collector, in a module and a session of its own: its rounds and its deadline are nobody else's. */
   readonly elsewhere?: { readonly pool: Pool; readonly worker: URL };
   /** Asked when the configuration does not name the part: false leaves it off, since there is nothing for it on this machine. */
   isOfUse?(roots: Roots, options: unknown): boolean;

@@ -241,6 +241,7 @@ export class Daemon {
       maxBytes,
       channel: makeChannel(variants, maxBytes, planned.failures),
       ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
+      isElsewhere: planned.isElsewhere,
     };
   }
 

@@ -35,6 +35,8 @@ export interface PlannedJob {
   readonly failures: readonly FixedPage[];
   /** Its sessions share a board with those of the same collector and target. */
   readonly hasBoard: boolean;
+  /** See `Part.elsewhere`. */
+  readonly isElsewhere: boolean;
 }
 
 /** Which jobs a page shows. */
@@ -157,6 +159,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
           variants: variantsOf(part),
           failures: failurePages(definition, part, [...variantsOf(part), targetVariant(target)], block.deadlineSeconds ?? usual, readers),
           hasBoard: definition.hasBoard === true,
+          isElsewhere: part.elsewhere !== undefined,
         };
       }),
   );

@@ -23,6 +23,8 @@ export interface JobSpec {
   readonly channel: ChannelMemory;
   /** See `Scope.board`. */
   readonly board?: SharedArrayBuffer;
+  /** See `Part.elsewhere`. */
+  readonly isElsewhere?: boolean;
 }
 
 /** What lanes tell the main thread; sent only when something changed. */
@@ -32,9 +34,10 @@ export type LaneNews =
   | { readonly kind: 'over-budget'; readonly job: number; readonly family: string }
   | { readonly kind: 'warning'; readonly job: number; readonly text: string };
 
-/** Sessions are shared by the parts of a target. */
-export function sessionKey(spec: Pick<JobSpec, 'collector' | 'target'>): string {
-  return `${spec.collector}/${spec.target.name}`;
+/** Sessions are shared by the parts of a target; a part that runs elsewhere has one of its own, so that it holds up no other. */
+export function sessionKey(spec: Pick<JobSpec, 'collector' | 'target' | 'part' | 'isElsewhere'>): string {
+  const target = `${spec.collector}/${spec.target.name}`;
+  return spec.isElsewhere === true ? `${target}/${spec.part}` : target;
 }
 
 /** A job in its lane: its sheet, its channel and what was last said about it. */
