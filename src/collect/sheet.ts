@@ -81,6 +81,8 @@ export class Sheet {
   readonly #bySlot: (Series | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #slots = new Map<string, number>();
+  /** The run in which there was no room to be made. */
+  #fullRun = -1;
   readonly #families = new Map<string, Family>();
   readonly #entities: (EntityLabels | undefined)[] = [];
   /** By entity. */
@@ -139,7 +141,7 @@ export class Sheet {
     if (known !== undefined) return known;
     const first = this.#families.get(family.name);
     if (first === undefined) this.#families.set(family.name, family);
-    if (this.#slots.size >= this.#limits.maxSeries && this.#compact() === 0) {
+    if (this.#slots.size >= this.#limits.maxSeries && !this.#makeRoom()) {
       this.#refuse(family.name);
       return -1;
     }
@@ -297,6 +299,14 @@ export class Sheet {
     this.#bySlot[series.slot] = undefined;
     this.#free.push(series.slot);
     this.stamps[series.slot] = 0;
+  }
+
+  /** Looks for series that are gone; once in a run, since a full sheet may refuse as many as it holds. */
+  #makeRoom(): boolean {
+    if (this.#fullRun === this.run) return false;
+    if (this.#compact() > 0) return true;
+    this.#fullRun = this.run;
+    return false;
   }
 
   /** Forgets series that have been absent for 64 runs, so that vanished label values free what they held. Returns how many. */

@@ -111,8 +111,8 @@ function common(definition: CollectorDefinition) {
     interval: duration(0.1, '100ms').optional().describe('how often its parts collect, those with a rhythm of their own included'),
     deadline: duration(0.01, '10ms').optional().describe('when a run of a part is given up; chosen by the kind of collector and the interval when left out'),
     collectors: z.strictObject(Object.fromEntries(parts)).prefault({}),
-    max_series: INTEGER.prefault(200_000).describe('series per target; more are left out and counted'),
-    max_bytes: INTEGER.prefault(64 * 1024 * 1024).describe('bytes of page per target; families beyond are left out and counted'),
+    max_series: INTEGER.prefault(200_000).describe('series of each part of a target; more are left out and counted'),
+    max_bytes: INTEGER.prefault(64 * 1024 * 1024).describe('bytes of page of each part of a target; families beyond are left out and counted'),
   });
 }
 

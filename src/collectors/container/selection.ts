@@ -20,11 +20,12 @@ export interface SelectionOptions {
 }
 
 /**
- * What kube-prometheus-stack's chart drops of cAdvisor's families by default. A family not named here stays.
+ * What kube-prometheus-stack's chart drops of cAdvisor's families by default, but for container_memory_swap, which its own
+ * rules and dashboards ask for. A family not named here stays.
  * Source: the chart's kubelet.serviceMonitor.cAdvisorMetricRelabelings.
  */
 const LEAN_DROPS =
-  /^container_(?:cpu_(?:cfs_throttled_seconds_total|load_average_10s|system_seconds_total|user_seconds_total)|fs_(?:io_current|io_time_seconds_total|io_time_weighted_seconds_total|reads_merged_total|sector_reads_total|sector_writes_total|writes_merged_total)|memory_(?:mapped_file|swap)|file_descriptors|tasks_state|threads_max|spec_.*)$/;
+  /^container_(?:cpu_(?:cfs_throttled_seconds_total|load_average_10s|system_seconds_total|user_seconds_total)|fs_(?:io_current|io_time_seconds_total|io_time_weighted_seconds_total|reads_merged_total|sector_reads_total|sector_writes_total|writes_merged_total)|memory_mapped_file|file_descriptors|tasks_state|threads_max|spec_.*)$/;
 /** Interfaces of cluster networks, whose traffic the pods' own show already. */
 const LEAN_INTERFACES = /^(?:cali|cilium|cni|lxc|nodelocaldns|tunl)/;
 
