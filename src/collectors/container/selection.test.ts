@@ -18,7 +18,7 @@ function shown(part: string, options: unknown): { ids: string[]; series: string[
     tree.write(`sys/fs/cgroup/cpu${DOCKER}/cpu.cfs_quota_us`, '20000\n');
     tree.write(`sys/fs/cgroup/cpuacct${DOCKER}/cpuacct.usage_percpu`, '5 6 \n');
     for (const file of ['io_service_bytes', 'io_serviced'])
-      tree.write(`sys/fs/cgroup/blkio${DOCKER}/blkio.throttle.${file}`, '8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n');
+      tree.write(`sys/fs/cgroup/blkio${DOCKER}/blkio.throttle.${file}_recursive`, '8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n');
     tree.write('proc/77/net/dev', ['eth0', 'cali1'].map((name) => `  ${name}: 5000 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n`).join(''));
     const bench = new Bench(tree.roots, [part], options, undefined, board);
     bench.page(part);
