@@ -9,7 +9,7 @@ import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
-import { exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
+import { collectGarbage, exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
 import { openServer } from './wire/open.ts';
 import { ListenError } from './wire/server.ts';
 
@@ -77,6 +77,7 @@ async function main(): Promise<number | undefined> {
   await daemon.apply(wanted);
   await daemon.ready;
   log.info('ready');
+  collectGarbage();
   trimMemory();
   return undefined;
 }

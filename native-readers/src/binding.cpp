@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/deflate.hpp"
+#include "core/memory.hpp"
 #include "readers/clock.hpp"
 #include "readers/device_call.hpp"
 #include "readers/listeners.hpp"
@@ -973,9 +974,15 @@ napi_value exit_now(napi_env env, napi_callback_info info) {
   _exit(static_cast<int>(code & 0xffU));
 }
 
-// trimMemory(): gives memory that malloc keeps for later back to the kernel
-napi_value trim_memory(napi_env env, napi_callback_info) {
-  static_cast<void>(malloc_trim(0));
+// collectGarbage(): of the calling thread; with the rest given back to the kernel
+napi_value collect_garbage_here(napi_env env, napi_callback_info) {
+  collect_garbage();
+  return make_undefined(env);
+}
+
+// trimMemory(): gives memory that the process does not need for now back to the kernel
+napi_value trim_memory_now(napi_env env, napi_callback_info) {
+  trim_memory();
   return make_undefined(env);
 }
 
@@ -1044,7 +1051,8 @@ NAPI_MODULE_INIT() {
       {"closeCounters", close_counters},
       {"limitSendBuffers", limit_sending},
       {"exitNow", exit_now},
-      {"trimMemory", trim_memory},
+      {"collectGarbage", collect_garbage_here},
+      {"trimMemory", trim_memory_now},
   });
   for (const Entry& entry : kFunctions) {
     if (!add_function(env, exports, entry.name, entry.function)) return fail(env, "cannot export a function");

@@ -118,6 +118,7 @@ export class Daemon {
       minThreads: 1,
       maxThreads: 1,
       atomics: 'disabled',
+      recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     const { port1, port2 } = this.#builderPort;

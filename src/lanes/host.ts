@@ -2,6 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { CHANNEL_LAYOUT } from '../collect/channel.ts';
 import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
 import { loadReaders } from '../readers/load.ts';
+import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
@@ -34,6 +35,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const sessions = new Map<string, HostSession>();
   const due = new Int32Array(MAX_JOBS);
   const now = systemClock.monotonicMs;
+  const settle = settling();
   const tell = (news: LaneNews): void => task.port.postMessage(news);
 
   const add = async (spec: JobSpec): Promise<void> => {
@@ -117,6 +119,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     for (let i = 0; i < count; i++) run(due[i] as number);
     if (count > 0) control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);
+    settle();
   }
   for (const session of sessions.values()) session.close();
 }

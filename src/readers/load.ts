@@ -1,5 +1,12 @@
 /** Chooses the readers of this thread. */
-import { addonPath, exitNow as nativeExitNow, limitSendBuffers as nativeLimitSendBuffers, nativeReaders, trimMemory as nativeTrimMemory } from './native.ts';
+import {
+  addonPath,
+  collectGarbage as nativeCollectGarbage,
+  exitNow as nativeExitNow,
+  limitSendBuffers as nativeLimitSendBuffers,
+  nativeReaders,
+  trimMemory as nativeTrimMemory,
+} from './native.ts';
 import type { Readers } from './readers.ts';
 import { referenceReaders } from './reference.ts';
 
@@ -30,7 +37,12 @@ export function exitNow(code: number): never {
   return nativeExitNow(code);
 }
 
-/** Gives memory that a start has freed back to the kernel; nothing without the addon. */
+/** Collects this thread's garbage and gives what that frees back to the kernel, 20 to 100 ms; nothing without the addon. */
+export function collectGarbage(): void {
+  if (addonPath() !== undefined) nativeCollectGarbage();
+}
+
+/** Gives back to the kernel what a start has needed, in malloc's heap and of node's own file; nothing without the addon. */
 export function trimMemory(): void {
   if (addonPath() !== undefined) nativeTrimMemory();
 }

@@ -100,6 +100,7 @@ interface Addon {
   replayDrop(job: number): void;
   replayBatch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number;
   exitNow(code: number): never;
+  collectGarbage(): void;
   trimMemory(): void;
 }
 
@@ -172,7 +173,12 @@ export function exitNow(code: number): never {
   return loadAddon().exitNow(code);
 }
 
-/** Gives memory that malloc keeps for later back to the kernel. */
+/** Collects this thread's garbage and gives what that frees back to the kernel: 20 to 100 ms. */
+export function collectGarbage(): void {
+  loadAddon().collectGarbage();
+}
+
+/** Gives back what malloc keeps for later, and the pages of node's own file: what is in use of those comes back by itself. */
 export function trimMemory(): void {
   loadAddon().trimMemory();
 }

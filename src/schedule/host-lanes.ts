@@ -208,6 +208,7 @@ export class HostLanes {
       maxThreads: 1,
       // The task never ends, so the worker never waits for another; the young generation is small since a cycle allocates little.
       atomics: 'disabled',
+      recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     const id = this.#nextLane++;

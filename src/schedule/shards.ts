@@ -180,6 +180,7 @@ export class Shards {
       concurrentTasksPerWorker: MAX_ROUNDS_PER_SHARD,
       // Parked workers would freeze their sockets.
       atomics: 'disabled',
+      recordTiming: false,
       workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });

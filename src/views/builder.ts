@@ -5,6 +5,7 @@ import { Sheet } from '../collect/sheet.ts';
 import { listen } from '../lanes/bell.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
+import { settling } from '../readers/settle.ts';
 import type { CellSpec } from '../self/cells.ts';
 import { type JobLabels, SelfPage, type SelfView } from '../self/page.ts';
 import { type MergeEntry, Merger } from './merge.ts';
@@ -84,6 +85,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
   const tell = (news: BuilderNews): void => task.port.postMessage(news);
   const selfChannel = new Channel(task.self.channel);
   const readers = loadReaders();
+  const settle = settling();
   const selfSheet = new Sheet(readers, { maxSeries: 100_000, maxBytes: task.self.maxBytes });
   const selfPage = new SelfPage(selfSheet, task.self.cells);
   let selfJobs: (JobLabels & { channel: Channel })[] = [];
@@ -183,11 +185,13 @@ export default async function builder(task: BuilderTask): Promise<void> {
       if (!handle(mail.message as BuilderMail)) return;
     }
     const now = systemClock.monotonicMs();
+    let worked = false;
     for (const view of views.values()) {
       if (view.owed) pay(view);
       if (!view.target.built || now - view.target.usedMs > task.idleMs) continue;
-      if (versionOf(view) !== view.version) build(view);
+      if (versionOf(view) !== view.version) worked = build(view) || worked;
     }
+    if (worked) settle();
   }
 }
 
