@@ -4,13 +4,11 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Daemon } from './daemon/daemon.ts';
+import type { Daemon } from './daemon/daemon.ts';
 import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
-import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import { collectGarbage, exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
-import { openServer } from './wire/open.ts';
 import { ListenError } from './wire/server.ts';
 
 /** Exit codes: 0 ok, 1 runtime, 2 usage or configuration, 3 `once` and a collector failed. */
@@ -22,7 +20,10 @@ const GRACE_MS = 800;
 
 async function main(): Promise<number | undefined> {
   const version = packageVersion();
-  const prepared = await prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
+  const planned = prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
+  // The rest of the program is loaded while the plan is made.
+  const rest = Promise.all([import('./daemon/daemon.ts'), import('./log.ts'), import('./wire/open.ts')]);
+  const prepared = await planned;
   if (prepared.kind === 'print') {
     await print(prepared.text);
     return 0;
@@ -32,6 +33,7 @@ async function main(): Promise<number | undefined> {
     return USAGE;
   }
   const { settings: config, plan: wanted } = prepared;
+  const [{ Daemon }, { createLog }, { openServer }] = await rest;
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
   for (const warning of prepared.warnings) log.warn(warning);
   const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server, { limitSendBuffers });

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { CollectorDefinition } from './contract.ts';
+import { loadModule } from './load-module.ts';
 
 const FOLDER = new URL('../collectors/', import.meta.url);
 
@@ -15,7 +16,7 @@ export function collectorNames(): string[] {
 export async function discoverCollectors(): Promise<CollectorDefinition[]> {
   return Promise.all(
     collectorNames().map(async (name) => {
-      const module = (await import(new URL(`${name}/collector.js`, FOLDER).href)) as { default: CollectorDefinition };
+      const module = (await loadModule(new URL(`${name}/collector.js`, FOLDER).href)) as { default: CollectorDefinition };
       return module.default;
     }),
   );

@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { CHANNEL_LAYOUT } from '../collect/channel.ts';
 import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
+import { loadModule } from '../collect/load-module.ts';
 import { loadReaders } from '../readers/load.ts';
 import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
@@ -127,7 +128,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
 /** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
 async function load(spec: JobSpec): Promise<HostModule> {
   try {
-    const module = (await import(spec.worker)) as HostModule;
+    const module = (await loadModule(spec.worker)) as HostModule;
     await module.prepare?.(spec.parts);
     return module;
   } catch (error) {

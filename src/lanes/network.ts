@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { CollectError, type Ending, type NetworkModule, type NetworkSession } from '../collect/contract.ts';
+import { loadModule } from '../collect/load-module.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
 import { ring } from './bell.ts';
@@ -69,7 +70,7 @@ async function learn(spec: JobSpec): Promise<void> {
 /** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
 async function load(spec: JobSpec): Promise<NetworkModule> {
   try {
-    const module = (await import(spec.worker)) as NetworkModule;
+    const module = (await loadModule(spec.worker)) as NetworkModule;
     await module.prepare?.(spec.parts);
     return module;
   } catch (error) {

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { loadModule } from '../../collect/load-module.ts';
 import { compareBytes } from '../../model/escape.ts';
 import type { NodePart } from './part.ts';
 
@@ -18,7 +19,7 @@ export function partNames(): string[] {
 export async function discoverParts(names: readonly string[] = partNames()): Promise<readonly NodePart[]> {
   return Promise.all(
     names.map(async (name) => {
-      const module = (await import(new URL(`${name}${SUFFIX}`, FOLDER).href)) as { part?: NodePart };
+      const module = (await loadModule(new URL(`${name}${SUFFIX}`, FOLDER).href)) as { part?: NodePart };
       if (module.part?.name !== name) throw new Error(`parts/${name} must export a part named ${name}, not ${String(module.part?.name)}`);
       return module.part;
     }),

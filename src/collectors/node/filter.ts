@@ -1,16 +1,33 @@
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
+import type { RE2JS } from 're2js';
 
 /** Names remembered per generation; two generations are kept. More than a machine has of disks, mounts or interfaces. */
 const REMEMBERED = 4096;
 
+/** Loaded when a pattern is not one of ours: it is larger than all parts together. */
+const re2 = (): typeof import('re2js') => createRequire(import.meta.url)('re2js') as typeof import('re2js');
+
 /** What is wrong with a regular expression, or undefined. RE2's syntax, as the peer's Go programs read it. */
 export function regexpProblem(pattern: string): string | undefined {
   try {
-    RE2JS.compile(pattern);
+    re2().RE2JS.compile(pattern);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Whether a pattern is found in a name. */
+interface Finder {
+  test(name: string): boolean;
+}
+
+/** Of a pattern by its own engine, or by RegExp when it is `plain`: one that both read alike, in linear time. */
+function finder(pattern: string, plain: boolean): Finder | undefined {
+  if (pattern === '') return undefined;
+  if (plain) return new RegExp(pattern, 'su');
+  const compiled: RE2JS = re2().RE2JS.compile(pattern);
+  return { test: (name) => compiled.matcher(name).find() };
 }
 
 /**
@@ -19,14 +36,15 @@ export function regexpProblem(pattern: string): string | undefined {
  * Each name is matched once as long as it is in use.
  */
 export class Filter {
-  readonly #exclude: RE2JS | undefined;
-  readonly #include: RE2JS | undefined;
+  readonly #exclude: Finder | undefined;
+  readonly #include: Finder | undefined;
   #recent = new Map<string, boolean>();
   #older = new Map<string, boolean>();
 
-  constructor(exclude: string, include: string) {
-    this.#exclude = exclude === '' ? undefined : RE2JS.compile(exclude);
-    this.#include = include === '' ? undefined : RE2JS.compile(include);
+  /** @param isPlain of the patterns of our own defaults */
+  constructor(exclude: string, include: string, isPlain: (pattern: string) => boolean = () => false) {
+    this.#exclude = finder(exclude, isPlain(exclude));
+    this.#include = finder(include, isPlain(include));
   }
 
   keeps(name: string): boolean {
@@ -42,7 +60,7 @@ export class Filter {
   }
 
   #match(name: string): boolean {
-    if (this.#exclude?.matcher(name).find() === true) return false;
-    return this.#include === undefined || this.#include.matcher(name).find();
+    if (this.#exclude?.test(name) === true) return false;
+    return this.#include === undefined || this.#include.test(name);
   }
 }

@@ -4,6 +4,7 @@ import { NODE_EXPORTER } from '../../cli/personas/node-exporter.ts';
 import { schemaFor } from '../../config/schema.ts';
 import definition from './collector.ts';
 import { discoverParts } from './discover.ts';
+import { Filter } from './filter.ts';
 import { optionKey, type PartOption, PartOptions } from './options.ts';
 import { optionsSchema } from './options-schema.ts';
 
@@ -83,6 +84,25 @@ test('tables of the parts: unique keys, and exclusions named on both sides', asy
       if (excludes !== undefined) assert.equal(options.find((row) => row.flag === excludes)?.excludes, flag, `${part.name}.${flag}`);
     }
   }
+});
+
+test('default patterns are read alike by RegExp, which is what runs them, and by RE2', async () => {
+  const names = ['', 'sda', 'sda1', 'loop0', 'nvme0n1', 'nvme0n1p2', 'xvdb7', 'zram1', '/', '/dev', '/dev/shm', '/device', '/run/credentials/a', '/run/user'];
+  names.push('/var/lib/docker/overlay2/a', '/var/lib/docker', 'autofs', 'ext4', 'proc', 'overlay', 'pgfault', 'pgpgin', 'oom_kill', 'nr_free_pages', 'a\nb');
+  names.push('Tcp_ActiveOpens', 'Ip6_InOctets', 'TcpExt_ListenDrops', 'Udp_NoPorts', 'veth12', 'eth0', 'tap3', 'kmalloc-64');
+  let patterns = 0;
+  for (const { name: part, options = [] } of await discoverParts()) {
+    for (const { kind, default: pattern } of options) {
+      if (kind !== 'regexp' || typeof pattern !== 'string' || pattern === '') continue;
+      patterns += 1;
+      // Groups that repeat are where RegExp takes longer than linear time.
+      assert.match(pattern, /^(?:[\w^$|/.*+?()-]|\[[\w-]+\]|\\[d.])+$/, part);
+      assert.doesNotMatch(pattern, /\)[*+{]/, part);
+      const [ours, theirs] = [new Filter(pattern, '', () => true), new Filter(pattern, '')];
+      for (const name of names) assert.equal(ours.keeps(name), theirs.keeps(name), `${part}: ${pattern} on ${JSON.stringify(name)}`);
+    }
+  }
+  assert.ok(patterns > 5, `${patterns} patterns`);
 });
 
 test('every option is a flag of the node_exporter persona and sets a key', async () => {

@@ -87,7 +87,8 @@ export class PartOptions {
 
   /** Keeps names that match `include` (when it is not empty) and do not match `exclude`; '' for a flag the part does not have. */
   filter(exclude: string, include: string): Filter {
-    return new Filter(exclude === '' ? '' : this.text(exclude), include === '' ? '' : this.text(include));
+    const isDefault = (pattern: string): boolean => this.#part.options?.some((row) => row.kind === 'regexp' && row.default === pattern) === true;
+    return new Filter(exclude === '' ? '' : this.text(exclude), include === '' ? '' : this.text(include), isDefault);
   }
 
   #value(flag: string): OptionValue {
