@@ -126,7 +126,7 @@ export interface CollectorConfig {
   readonly intervalSeconds: number | undefined;
   /** Undefined: not said, whoever plans the runs chooses. */
   readonly deadlineSeconds: number | undefined;
-  /** Every part of the definition: whether it is on. */
+  /** Whether a part is on; one that nothing was said about and that is not of use everywhere (`isOfUse`) is left out. */
   readonly parts: Readonly<Record<string, boolean>>;
   readonly maxSeries: number;
   readonly maxBytes: number;
@@ -218,7 +218,12 @@ export function collectorConfig(block: Block, raw: z.output<ReturnType<typeof co
     isConfigured,
     intervalSeconds: raw.interval,
     deadlineSeconds: raw.deadline,
-    parts: Object.fromEntries(block.definition.parts.map((part) => [part.name, chosen[part.name] ?? (part.enabledByDefault && !raw.disable_defaults)])),
+    parts: Object.fromEntries(
+      block.definition.parts.flatMap(({ name, enabledByDefault, isOfUse }): [string, boolean][] => {
+        const isOn = chosen[name] ?? (enabledByDefault && !raw.disable_defaults);
+        return isOn && chosen[name] === undefined && isOfUse !== undefined ? [] : [[name, isOn]];
+      }),
+    ),
     maxSeries: raw.max_series,
     maxBytes: raw.max_bytes,
     options,

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadReaders } from '../../src/readers/load.ts';
 import { discoverCollectors } from '../../src/collect/discover.ts';
@@ -32,6 +35,20 @@ test("without configuration node, container and the daemon itself run; a back en
   assert.deepEqual(rolesOf(await planned([])), ['container', 'exporterd', 'node']);
   assert.deepEqual(rolesOf(await planned([], { DATA_SOURCE_NAME: 'postgresql://u@h/d' })), ['container', 'exporterd', 'node', 'postgres']);
   assert.deepEqual(rolesOf(await planned(['--no-node.enabled'])), ['container', 'exporterd']);
+});
+
+test('runtimes are asked where one is installed, or where it is asked for', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'exporterd-root-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const asks = async (...argv: string[]): Promise<boolean> =>
+    (await planned([`--path.rootfs=${root}`, ...argv])).jobs.some(({ collector, part }) => collector === 'container' && part === 'runtimes');
+  assert.equal(await asks(), false);
+  assert.equal(await asks('--container.collectors.runtimes'), true);
+  mkdirSync(join(root, 'usr/bin'), { recursive: true });
+  writeFileSync(join(root, 'usr/bin/dockerd'), '');
+  assert.equal(await asks(), true);
+  assert.equal(await asks('--no-container.collectors.runtimes'), false);
+  assert.equal(await asks('--container.disable-defaults'), false);
 });
 
 test('every role has its page and a page per target; /metrics shows each role once', async () => {
