@@ -211,7 +211,9 @@ test('only readers/native.ts loads the addon, and servers are made in wire only'
     // The other binary is uWebSockets.js's own, which its adapter looks for.
     if (!['readers/native.ts', 'wire/uws.ts'].includes(path)) assert.ok(!/\.node['"`]|process\.dlopen/.test(text), `${path} loads an addon`);
     if (!path.startsWith('wire/')) assert.ok(!text.includes('createServer('), `${path} makes a server`);
-    if (!path.startsWith('wire/') && path !== 'readers/native.ts') assert.ok(!text.includes('createRequire('), `${path} loads by require`);
+    // RE2 is loaded when a pattern wants it, in the middle of a synchronous run.
+    if (!path.startsWith('wire/') && !['readers/native.ts', 'collectors/node/filter.ts'].includes(path))
+      assert.ok(!text.includes('createRequire('), `${path} loads by require`);
   }
   assert.match(FILES.get('readers/native.ts')?.text ?? '', /\.node['"`]/);
 });
