@@ -2,7 +2,7 @@ import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { ReplaySteps } from '../../readers/readers.ts';
 import { discoverParts } from './discover.ts';
-import { type NodeOptions, PartOptions } from './options.ts';
+import { type HasOptions, type NodeOptions, PartOptions } from './options.ts';
 import { type NodePart, type PartReader, PartScope } from './part.ts';
 import { durationSlot, reportNode } from './report.ts';
 
@@ -54,8 +54,9 @@ class NodeSession implements HostSession {
     if (part === undefined) throw new Error(`node has no part ${name}`);
     const { readers, roots, monotonicMs, wallMs, warn, parts } = this.#scope;
     // The main thread has checked the options against the schema made from the same table.
-    const options = new PartOptions(part, (this.#scope.options ?? {}) as NodeOptions);
-    const reader = part.open(new PartScope({ readers, roots, options, isPartOn: (other) => parts.includes(other), monotonicMs, wallMs, warn }));
+    const optionsOf = (of: HasOptions): PartOptions => new PartOptions(of, (this.#scope.options ?? {}) as NodeOptions);
+    const isPartOn = (other: string): boolean => parts.includes(other);
+    const reader = part.open(new PartScope({ readers, roots, options: optionsOf(part), isPartOn, optionsOf, monotonicMs, wallMs, warn }));
     this.#open.set(name, reader);
     return reader;
   }

@@ -7,6 +7,7 @@ const HEADER_BYTES = 16;
 const ATTRIBUTE_HEADER_BYTES = 4;
 const NLM_F_REQUEST = 1;
 const NLM_F_DUMP = 0x300;
+const NLA_F_NESTED = 0x8000;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER are no part of the type. */
 const TYPE_MASK = 0x3fff;
 
@@ -59,6 +60,11 @@ export function attribute(type: number, payload: Buffer): Buffer {
   return Buffer.concat([header, payload, Buffer.alloc(-payload.length & 3)]);
 }
 
+/** An attribute that holds attributes; newer families insist on its mark. */
+export function nestedAttribute(type: number, payload: Buffer): Buffer {
+  return attribute(type | NLA_F_NESTED, payload);
+}
+
 function malformed(): CollectError {
   return new CollectError('parse', 'netlink', 'the answer of the kernel is cut off');
 }
@@ -76,16 +82,19 @@ export function* payloads(answer: Buffer, type: number, fewest: number): Generat
   }
 }
 
-/** Attributes by type; of equal types the last. Throws CollectError `parse`. */
-export function attributesOf(bytes: Buffer): ReadonlyMap<number, Buffer> {
-  const attributes = new Map<number, Buffer>();
+/** Attributes in their order, with their types. Throws CollectError `parse`. */
+export function* attributesIn(bytes: Buffer): Generator<readonly [type: number, payload: Buffer]> {
   for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {
     const length = u16(bytes, at);
     if (length < ATTRIBUTE_HEADER_BYTES || at + length > bytes.length) throw malformed();
-    attributes.set(u16(bytes, at + 2) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    yield [u16(bytes, at + 2) & TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length)];
     at += (length + 3) & ~3;
   }
-  return attributes;
+}
+
+/** Attributes by type; of equal types the last. Throws CollectError `parse`. */
+export function attributesOf(bytes: Buffer): ReadonlyMap<number, Buffer> {
+  return new Map(attributesIn(bytes));
 }
 
 /** Text up to its NUL. */

@@ -1,16 +1,10 @@
 import type { Readers } from '../../readers/readers.ts';
 import { errnoOf } from './file-error.ts';
-import { attribute, attributesOf, dumpRequest, payloads, request, textOf, u16, u32, u32Bytes, u64 } from './netlink.ts';
+import { GENERIC_BYTES, genericFamily, NETLINK_GENERIC } from './generic-netlink.ts';
+import { hardwareAddress } from './links.ts';
+import { attribute, attributesOf, dumpRequest, payloads, textOf, u16, u32, u32Bytes, u64 } from './netlink.ts';
 
 /** Wireless devices as nl80211 tells of them (include/uapi/linux/nl80211.h), over generic netlink. */
-const NETLINK_GENERIC = 16;
-const GENL_ID_CTRL = 16;
-const CTRL_CMD_GETFAMILY = 3;
-const CTRL_ATTR_FAMILY_ID = 1;
-const CTRL_ATTR_FAMILY_NAME = 2;
-/** struct genlmsghdr: command, version, reserved. */
-const GENERIC_BYTES = 4;
-
 const GET_INTERFACE = 5;
 const GET_STATION = 17;
 const GET_SCAN = 32;
@@ -83,10 +77,6 @@ function number32(attributes: Attributes, type: number): number {
   return bytes === undefined || bytes.length < 4 ? 0 : u32(bytes, 0);
 }
 
-function addressOf(bytes: Buffer | undefined): string {
-  return bytes === undefined ? '' : [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-}
-
 function rateOf(bytes: Buffer | undefined): number {
   const rate = attributesOf(bytes ?? Buffer.alloc(0));
   const short = rate.get(RATE_16);
@@ -128,7 +118,11 @@ export class Nl80211 {
     for (const found of this.#ask(GET_SCAN, index)) {
       const bss = attributesOf(found.get(ATTR_BSS) ?? Buffer.alloc(0));
       if (!bss.has(BSS_STATUS)) continue;
-      return { bssid: addressOf(bss.get(BSS_BSSID)), ssid: ssidOf(bss.get(BSS_INFORMATION_ELEMENTS)), mode: MODES[number32(bss, BSS_STATUS)] ?? 'unknown' };
+      return {
+        bssid: hardwareAddress(bss.get(BSS_BSSID)),
+        ssid: ssidOf(bss.get(BSS_INFORMATION_ELEMENTS)),
+        mode: MODES[number32(bss, BSS_STATUS)] ?? 'unknown',
+      };
     }
     return undefined;
   }
@@ -137,7 +131,7 @@ export class Nl80211 {
     return this.#ask(GET_STATION, index).map((found) => {
       const station = attributesOf(found.get(ATTR_STA_INFO) ?? Buffer.alloc(0));
       return {
-        address: addressOf(found.get(ATTR_MAC)),
+        address: hardwareAddress(found.get(ATTR_MAC)),
         connectedSeconds: number32(station, STA.connected),
         inactiveSeconds: number32(station, STA.inactive) / 1000,
         receiveBitsPerSecond: rateOf(station.get(STA.rxRate)),
@@ -163,17 +157,11 @@ export class Nl80211 {
 
 /** Undefined without the native readers, and on a kernel without wireless devices. Throws ReaderError and CollectError. */
 export function openNl80211(readers: Readers): Nl80211 | undefined {
-  const question = request(
-    GENL_ID_CTRL,
-    Buffer.concat([Buffer.from([CTRL_CMD_GETFAMILY, 1, 0, 0]), attribute(CTRL_ATTR_FAMILY_NAME, Buffer.from('nl80211\0'))]),
-  );
   try {
-    for (const payload of payloads(readers.netlink(NETLINK_GENERIC, question) ?? Buffer.alloc(0), GENL_ID_CTRL, GENERIC_BYTES)) {
-      const id = attributesOf(payload.subarray(GENERIC_BYTES)).get(CTRL_ATTR_FAMILY_ID);
-      if (id !== undefined && id.length >= 2) return new Nl80211(readers, u16(id, 0));
-    }
+    const id = genericFamily(readers, 'nl80211');
+    return id === undefined ? undefined : new Nl80211(readers, id);
   } catch (error) {
     if (!['ENOENT', 'EPERM', 'EACCES', 'EPROTONOSUPPORT'].includes(errnoOf(error))) throw error;
+    return undefined;
   }
-  return undefined;
 }

@@ -7,7 +7,7 @@ import { BoundSource, type Layout } from './bound-source.ts';
 import { ConstantSeries } from './constant-series.ts';
 import { Directory } from './directory.ts';
 import { OptionalSource } from './optional-source.ts';
-import type { PartOption, PartOptions } from './options.ts';
+import type { HasOptions, PartOption, PartOptions } from './options.ts';
 
 /**
  * What the peer calls a collector: one file under `parts/`, named `NAME.ts`, exporting its NodePart as `part`. The folder is
@@ -45,15 +45,18 @@ export class PartScope {
   readonly options: PartOptions;
   /** Says whether another part is on; a few of the peer's collectors look at each other. */
   readonly isPartOn: (name: string) => boolean;
+  /** The options of another part. */
+  readonly optionsOf: (part: HasOptions) => PartOptions;
   readonly monotonicMs: () => number;
   readonly wallMs: () => number;
   readonly warn: (message: string) => void;
 
-  constructor(given: Pick<PartScope, 'readers' | 'roots' | 'options' | 'isPartOn' | 'monotonicMs' | 'wallMs' | 'warn'>) {
+  constructor(given: Pick<PartScope, 'readers' | 'roots' | 'options' | 'isPartOn' | 'optionsOf' | 'monotonicMs' | 'wallMs' | 'warn'>) {
     this.readers = given.readers;
     this.roots = given.roots;
     this.options = given.options;
     this.isPartOn = given.isPartOn;
+    this.optionsOf = given.optionsOf;
     this.monotonicMs = given.monotonicMs;
     this.wallMs = given.wallMs;
     this.warn = given.warn;

@@ -1,6 +1,6 @@
 import { absent, OK } from '../../../collect/contract.ts';
 import { type Family, family, type MetricType } from '../../../model/family.ts';
-import { DeviceFiles } from '../device-files.ts';
+import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { setFigure } from '../figures.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
@@ -22,21 +22,26 @@ const FILES: readonly (readonly [file: string, family: Family])[] = [
   ['sleep_millisecs', ksm('sleep_seconds', 'How long the daemon sleeps between two looks, in seconds.')],
 ];
 
+/** Since Linux 6.1; less than nothing where looking costs more memory than merging saves. */
+const PROFIT = ksm('general_profit_bytes', 'Memory that merging saves, less what it costs, in bytes.');
+
 /** /sys/kernel/mm/ksm (Documentation/admin-guide/mm/ksm.rst). */
 export const part: NodePart = {
   name: 'ksmd',
   enabledByDefault: false,
-  families: FILES.map(([, family]) => family),
+  families: [...FILES.map(([, family]) => family), PROFIT],
   open(scope) {
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
-    const figures = files.rebuild(() =>
-      FILES.map(([file, family]) => ({
-        file: files.number(scope.sys(`kernel/mm/ksm/${file}`)),
+    const file = (name: string): DeviceFile => files.number(scope.sys(`kernel/mm/ksm/${name}`));
+    const { figures, profit } = files.rebuild(() => ({
+      figures: FILES.map(([name, family]) => ({
+        file: file(name),
         series: new KeptSeries(family, []),
         rule: 'must' as const,
-        convert: (value: number) => (file === 'sleep_millisecs' ? value / 1000 : value),
+        convert: (value: number) => (name === 'sleep_millisecs' ? value / 1000 : value),
       })),
-    );
+      profit: { file: file('general_profit'), series: new KeptSeries(PROFIT, []), rule: 'may' as const },
+    }));
     return {
       collect(sheet) {
         files.scan();
@@ -44,6 +49,7 @@ export const part: NodePart = {
           if (figure.file.isMissing()) return absent(`${figure.file.path} is missing`);
           setFigure(figure, sheet);
         }
+        setFigure(profit, sheet);
         return OK;
       },
       close: () => files.close(),

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bothReaders, partOn } from '../../../../test/compare/node-tree.ts';
+import { CollectError } from '../../../collect/contract.ts';
+import { ReaderError, type Readers } from '../../../readers/readers.ts';
+import { referenceReaders } from '../../../readers/reference.ts';
+import { scopeOf } from '../interface-addresses.ts';
+import { attribute, dumpRequest, u16 } from '../netlink.ts';
 
 const HEAD =
   'Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
@@ -69,4 +74,97 @@ test('an alias that is changed shows within a minute', (context) => {
   const page = run();
   assert.match(page, /device="eth0",ifalias="two"/);
   assert.doesNotMatch(page, /ifalias="one"/);
+});
+
+/** A mock in place of the kernel, for addresses that no machine has; those of this one are compared in test/compare/node-kernel.test.ts. */
+function addressed(...messages: readonly Buffer[]): Readers {
+  const message = (type: number, payload: Buffer): Buffer => {
+    const bytes = dumpRequest(type, payload);
+    return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
+  };
+  const name = (index: number, text: string): Buffer =>
+    message(16, Buffer.concat([Buffer.from(new Uint32Array([0, index, 0, 0]).buffer), attribute(3, Buffer.from(`${text}\0`))]));
+  const netlink = (_protocol: number, request: Uint8Array): Buffer =>
+    u16(Buffer.from(request), 4) === 18 ? Buffer.concat([name(1, 'lo'), name(2, 'eth0')]) : Buffer.concat(messages.map((payload) => message(20, payload)));
+  return Object.assign(Object.create(referenceReaders()) as Readers, { native: true, netlink });
+}
+
+function address(index: number, prefix: number, ...attributes: readonly Buffer[]): Buffer {
+  return Buffer.concat([Buffer.from([0, prefix, 0, 0]), Buffer.from(new Uint32Array([index]).buffer), ...attributes]);
+}
+
+const WITH_ADDRESSES = { netdev: { address_info: true } };
+
+test('addresses: the own end of a link, one series for several ends, other families, devices that are gone or left out', (context) => {
+  const readers = addressed(
+    address(1, 8, attribute(1, Buffer.from([127, 0, 0, 1])), attribute(2, Buffer.from([127, 0, 0, 1]))),
+    address(2, 32, attribute(1, Buffer.from([10, 0, 0, 2])), attribute(2, Buffer.from([10, 0, 0, 1]))),
+    address(2, 32, attribute(1, Buffer.from([10, 0, 0, 3])), attribute(2, Buffer.from([10, 0, 0, 1]))),
+    address(2, 64, attribute(1, Buffer.from('20010db8000000000000000000000001', 'hex'))),
+    address(9, 24, attribute(2, Buffer.from([10, 9, 9, 9]))),
+    address(2, 24),
+    address(2, 24, attribute(2, Buffer.from([1, 2]))),
+  );
+  const { run, pages } = partOn(context, 'netdev', { 'proc/net/dev': HEAD }, { readers, options: WITH_ADDRESSES });
+  const lines = run().split('\n');
+  assert.deepEqual(lines, [
+    '# TYPE node_network_address_info gauge',
+    'node_network_address_info{address="10.0.0.1",device="eth0",netmask="32",scope="global"} 1',
+    'node_network_address_info{address="127.0.0.1",device="lo",netmask="8",scope="link-local"} 1',
+    'node_network_address_info{address="2001:db8::1",device="eth0",netmask="64",scope="global"} 1',
+    '',
+  ]);
+  assert.equal(pages.sheet('netdev').counts.duplicates, 0);
+  const filtered = partOn(context, 'netdev', { 'proc/net/dev': HEAD }, { readers, options: { netdev: { address_info: true, device_exclude: '^eth' } } });
+  assert.doesNotMatch(filtered.run(), /eth0/);
+  assert.equal(partOn(context, 'netdev', { 'proc/net/dev': HEAD }, { readers }).run(), '');
+});
+
+test('how far an address reaches, as the peer sees it', () => {
+  const cases: readonly (readonly [hex: string, scope: string])[] = [
+    ['7f000001', 'link-local'],
+    ['7fffffff', 'link-local'],
+    ['a9fe0101', 'link-local'],
+    ['a9fd0101', 'global'],
+    ['e0000001', 'link-local'],
+    ['e0000101', ''],
+    ['ef000001', ''],
+    ['00000000', ''],
+    ['ffffffff', ''],
+    ['0a000001', 'global'],
+    ['f0000001', 'global'],
+    ['00000000000000000000000000000001', 'link-local'],
+    ['00000000000000000000000000000000', ''],
+    ['fe800000000000000000000000000001', 'link-local'],
+    ['febf0000000000000000000000000001', 'link-local'],
+    ['fec00000000000000000000000000001', 'global'],
+    ['fd000000000000000000000000000001', 'global'],
+    ['ff010000000000000000000000000001', 'interface-local'],
+    ['ff020000000000000000000000000001', 'link-local'],
+    ['ff120000000000000000000000000001', 'link-local'],
+    ['ff050000000000000000000000000001', ''],
+    ['00000000000000000000ffff7f000001', 'link-local'],
+    ['00000000000000000000ffff0a000001', 'global'],
+  ];
+  for (const [hex, scope] of cases) assert.equal(scopeOf(Buffer.from(hex, 'hex')), scope, hex);
+});
+
+test('addresses that are cut, refused, or cannot be asked for', (context) => {
+  const files = { 'proc/net/dev': HEAD + LINE('eth0', 5) };
+  const cut = addressed(Buffer.concat([Buffer.from([0, 24, 0, 0, 2, 0, 0, 0]), Buffer.from([200, 0, 1, 0])]));
+  assert.throws(partOn(context, 'netdev', files, { readers: cut, options: WITH_ADDRESSES }).run, CollectError);
+  const short = addressed(Buffer.from([0, 24, 0]));
+  assert.throws(partOn(context, 'netdev', files, { readers: short, options: WITH_ADDRESSES }).run, CollectError);
+  const refusing = Object.assign(Object.create(referenceReaders()) as Readers, {
+    netlink: (): Buffer => {
+      throw new ReaderError('EPERM', 'netlink 0');
+    },
+  });
+  const refused = partOn(context, 'netdev', files, { readers: refusing, options: WITH_ADDRESSES });
+  const { page, error } = refused.pages.run('netdev');
+  assert.ok(error instanceof ReaderError);
+  assert.match(page, /node_network_receive_bytes_total\{device="eth0"\} 5/);
+  const without = partOn(context, 'netdev', files, { readers: referenceReaders(), options: WITH_ADDRESSES });
+  assert.match(without.run(), /node_network_receive_bytes_total\{device="eth0"\} 5/);
+  assert.match(without.warnings.join(), /addresses are left out/);
 });
