@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bothReaders, partOn } from '../../../../test/compare/node-tree.ts';
+import { rootsIn } from '../../../../test/compare/node-page.ts';
+import { bothReaders, partOn, temporaryTree } from '../../../../test/compare/node-tree.ts';
 import { CollectError } from '../../../collect/contract.ts';
-import { ReaderError, type Readers } from '../../../readers/readers.ts';
+import { Sheet } from '../../../collect/sheet.ts';
+import { ReaderError, type Readers, type ReplaySteps } from '../../../readers/readers.ts';
 import { referenceReaders } from '../../../readers/reference.ts';
+import { open, prepare } from '../collect.ts';
 import { scopeOf } from '../interface-addresses.ts';
 import { attribute, dumpRequest, u16 } from '../netlink.ts';
 
@@ -167,4 +170,31 @@ test('addresses that are cut, refused, or cannot be asked for', (context) => {
   const without = partOn(context, 'netdev', files, { readers: referenceReaders(), options: WITH_ADDRESSES });
   assert.match(without.run(), /node_network_receive_bytes_total\{device="eth0"\} 5/);
   assert.match(without.warnings.join(), /addresses are left out/);
+});
+
+test('runs with addresses are not replayed: they are asked for each time', async (context) => {
+  await prepare(['netdev']);
+  const tree = temporaryTree(context, { 'proc/net/dev': HEAD + LINE('eth0', 5) });
+  const readers = addressed(address(2, 24, attribute(2, Buffer.from([10, 0, 0, 1]))));
+  // What is replayed otherwise is not looked at here.
+  const steps = new Proxy({}, { get: () => () => undefined }) as ReplaySteps;
+  for (const withAddresses of [false, true]) {
+    const options = { netdev: { address_info: withAddresses } };
+    const target = { name: 'local', settings: undefined, address: 'local' };
+    const session = open({
+      options,
+      roots: rootsIn(tree.folder),
+      target,
+      parts: ['netdev'],
+      readers,
+      monotonicMs: () => 0,
+      wallMs: () => 0,
+      warn: () => undefined,
+    });
+    const sheet = new Sheet(readers, { maxSeries: 1000, maxBytes: 1 << 20 });
+    sheet.begin();
+    session.collect('netdev', sheet);
+    assert.equal(session.replay?.('netdev', sheet, steps), !withAddresses);
+    session.close();
+  }
 });
