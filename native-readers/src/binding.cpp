@@ -22,6 +22,7 @@
 
 #include "core/deflate.hpp"
 #include "core/memory.hpp"
+#include "core/page_deflate.hpp"
 #include "readers/clock.hpp"
 #include "readers/device_call.hpp"
 #include "readers/listeners.hpp"
@@ -62,8 +63,7 @@ enum class HandleKind : uint32_t {
   mounts = 0x524d4e54,
   watch = 0x52575448,
   ethtool = 0x52455448,
-  perf = 0x52504552
-};
+  perf = 0x52504552, page_deflater = 0x52504746 };
 
 struct Handle {
   HandleKind kind;
@@ -85,6 +85,10 @@ struct EthtoolHandle : Handle {
 
 struct PerfHandle : Handle {
   PerfEvents events;
+};
+
+struct PageDeflaterHandle : Handle {
+  PageDeflater deflater;
 };
 
 struct MountsHandle : Handle {
@@ -577,6 +581,44 @@ napi_value deflate(napi_env env, napi_callback_info info) {
   return make_number(env, bytes == SIZE_MAX ? -(1 + static_cast<double>(room)) : static_cast<double>(bytes));
 }
 
+// pageDeflater(): handle
+napi_value page_deflater(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr) return fail(env, "pageDeflater()");
+  return make_external(
+      env, std::unique_ptr<PageDeflaterHandle>(new PageDeflaterHandle{{HandleKind::page_deflater, ++instance->handles, Format{}}, {}}));
+}
+
+// gzipPage(deflater, page, hole at or -1, hole bytes, output, results): true when done, with results bytes, place of the hole
+// or -1, CRC-32
+napi_value gzip_page(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "gzipPage(deflater, page, holeAt, holeBytes, output, results)";
+  std::array<napi_value, 6> arguments{};
+  std::span<uint8_t> page;
+  std::span<uint8_t> output;
+  std::span<double> results;
+  int32_t hole_at = -1;
+  uint32_t hole_bytes = 0;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[1], page) || napi_get_value_int32(env, arguments[2], &hole_at) != napi_ok ||
+      !take(env, arguments[3], hole_bytes) || !take(env, arguments[4], output) || !take(env, arguments[5], results) || results.size() < 3) {
+    return fail(env, kUsage);
+  }
+  Handle* handle = take_handle(env, arguments[0]);
+  if (handle == nullptr || handle->kind != HandleKind::page_deflater) return fail(env, kUsage);
+  PageHole hole;
+  if (hole_at >= 0) hole = {static_cast<size_t>(hole_at), hole_bytes};
+  const bool is_inside = hole_at < 0 || (hole.at <= page.size() && hole.length <= page.size() - hole.at && hole.length <= 0xffffU);
+  if (!is_inside || page.size() > UINT32_MAX) return fail(env, kUsage);
+  const auto result = static_cast<PageDeflaterHandle*>(handle)->deflater.gzip(page, hole, output);
+  if (result) {
+    results[0] = static_cast<double>(result->bytes);
+    results[1] = result->hole_at == PageHole::kNone ? -1 : static_cast<double>(result->hole_at);
+    results[2] = result->crc;
+  }
+  napi_value is_done = nullptr;
+  return napi_get_boolean(env, result.has_value(), &is_done) == napi_ok ? is_done : fail(env, kUsage);
+}
+
 // --- Replays ---
 
 // A list of numbers, texts and handles that is read from front to back. After a read past the end, or of something of
@@ -1033,6 +1075,8 @@ NAPI_MODULE_INIT() {
       {"closeWatch", close_watch},
       {"encode", encode},
       {"deflate", deflate},
+      {"pageDeflater", page_deflater},
+      {"gzipPage", gzip_page},
       {"replayLayout", replay_layout},
       {"replayArm", replay_arm},
       {"replayDrop", replay_drop},

@@ -12,6 +12,7 @@ int main() {
   tests::test_shapes();
   tests::test_sources();
   tests::test_pages();
+  tests::test_page_deflater();
   tests::test_mounts();
   tests::test_kernel_calls();
   std::printf("unit: %zu checks\n", tests::checks().load());

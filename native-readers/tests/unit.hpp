@@ -8,6 +8,7 @@ void test_go_numbers();
 void test_shapes();
 void test_sources();
 void test_pages();
+void test_page_deflater();
 void test_mounts();
 void test_kernel_calls();
 

@@ -25,6 +25,7 @@ import {
   type ExpectedMember,
   type KernelClock,
   type MountStats,
+  type PageDeflater,
   type PagePlan,
   type PerfCounters,
   ReaderError,
@@ -95,6 +96,8 @@ interface Addon {
   closeWatch(watch: Handle): void;
   /** Listeners found, or -errno. */
   limitSendBuffers(port: number, bytes: number): number;
+  pageDeflater(): Handle;
+  gzipPage(deflater: Handle, page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
   replayLayout(layout: Int32Array): void;
   replayArm(job: number, steps: Int32Array, figures: Float64Array, memory: readonly unknown[], facts: Int32Array): void;
   replayDrop(job: number): void;
@@ -628,6 +631,11 @@ class NativeReaders implements Readers {
 
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
     return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
+  }
+
+  pageDeflater(): PageDeflater {
+    const handle = this.addon.pageDeflater();
+    return { gzip: (page, holeAt, holeBytes, output, results) => this.addon.gzipPage(handle, page, holeAt, holeBytes, output, results) };
   }
 
   replays(layout: Int32Array): Replays {

@@ -305,11 +305,23 @@ export interface Readers {
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
   /** Undefined without the addon. @param layout words of the channel and the lane's control, in the order of native-readers' ReplayLayout */
   replays(layout: Int32Array): Replays | undefined;
+  /** Undefined without the addon. */
+  pageDeflater(): PageDeflater | undefined;
   /**
    * Raw deflate (RFC 1951) of all of `input` into the start of `output`, ended by a full flush: whole bytes that refer to
    * nothing before them and contain no final block. Returns the bytes written, or -(1 + room that suffices).
    */
   deflate(input: Uint8Array, output: Uint8Array): number;
+}
+
+/** Compresses the pages of one view, remembering what it found in the text between their numbers. */
+export interface PageDeflater {
+  /**
+   * The gzip form of `page` (RFC 1952, one member) at the start of `output`, with `holeBytes` bytes from `holeAt` on standing in
+   * it as they are. False when there is too little room, or the text is not known well enough: compress it otherwise.
+   * @param holeAt -1 for none @param results receives bytes written, place of the hole in the output or -1, CRC-32 of the page
+   */
+  gzip(page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
 }
 
 export class ReaderError extends Error {

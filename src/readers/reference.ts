@@ -566,6 +566,10 @@ class ReferenceReaders implements Readers {
     return encodePage(plan, values, stamps, run, page, index);
   }
 
+  pageDeflater(): undefined {
+    return undefined;
+  }
+
   replays(): undefined {
     return undefined;
   }

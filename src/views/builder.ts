@@ -6,6 +6,7 @@ import { listen } from '../lanes/bell.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
 import { settling } from '../readers/settle.ts';
+import type { PageDeflater } from '../readers/readers.ts';
 import type { CellSpec } from '../self/cells.ts';
 import { type JobLabels, SelfPage, type SelfView } from '../self/page.ts';
 import { type MergeEntry, Merger } from './merge.ts';
@@ -68,6 +69,7 @@ interface View {
   readonly self: boolean;
   readonly target: ViewTarget;
   readonly merger: Merger;
+  readonly deflater: PageDeflater | undefined;
   version: number;
   gzip: boolean;
   /** A build was asked for, and no generation was free. */
@@ -118,7 +120,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
     if (merged.cut) tell({ kind: 'too-large', id: view.id });
     const bytes = page.bytes.subarray(0, merged.bytes);
     const gzip = view.gzip || view.target.wantsGzip;
-    const gzipped = gzip ? gzipPage(readers, bytes, merged.timeAt, view.target.gzip(generation)) : undefined;
+    const gzipped = gzip ? gzipPage(readers, bytes, merged.timeAt, view.target.gzip(generation), view.deflater) : undefined;
     const built = {
       bytes: merged.bytes,
       series: merged.series,
@@ -157,6 +159,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
           name: mail.view.name,
           self: mail.view.self,
           target: known?.target ?? new ViewTarget(mail.view.memory),
+          deflater: known?.deflater ?? readers.pageDeflater(),
           merger: new Merger(entries, ROLES.length, conflict, mail.view.families),
           version: -1,
           gzip: known?.gzip ?? false,

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Readers } from '../readers/readers.ts';
+import type { PageDeflater, Readers } from '../readers/readers.ts';
 import { type GrowingPage, TIME_TEXT } from './merge.ts';
 
 /**
@@ -25,8 +25,19 @@ export interface Gzipped {
   readonly crc: number;
 }
 
-/** Compresses a page. Undefined when `target` refuses the room. */
-export function gzipPage(readers: Pick<Readers, 'deflate'>, page: Uint8Array, timeAt: number, target: GrowingPage): Gzipped | undefined {
+const results = new Float64Array(3);
+
+/** Compresses a page, with the view's own deflater where there is one. Undefined when `target` refuses the room. */
+export function gzipPage(
+  readers: Pick<Readers, 'deflate'>,
+  page: Uint8Array,
+  timeAt: number,
+  target: GrowingPage,
+  deflater?: PageDeflater,
+): Gzipped | undefined {
+  if (deflater?.gzip(page, timeAt, WIDTH, target.bytes, results) === true) {
+    return { bytes: results[0] as number, timeAt: results[1] as number, crc: results[2] as number };
+  }
   let at = 0;
   const put = (part: Uint8Array): boolean => {
     if (!target.reserve(at + part.length)) return false;
