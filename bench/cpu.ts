@@ -3,21 +3,19 @@
  * time, each in a control group of its own. Beside them the daemon with one part of one line (the empty cycle: wake, hand-over,
  * merge, gzip) and a C loop that reads the files the daemon has open. Then the daemon at rest.
  */
-import { readdirSync, readlinkSync } from 'node:fs';
-import type { Agent } from 'node:http';
 import { startPostgres } from '../test/support/backends/postgres.ts';
 import { startRedis } from '../test/support/backends/redis.ts';
 import { cProgram } from './c-program.ts';
 import { type Cpuacct, makeCpuacct } from './cpuacct.ts';
+import { type Cost, keptFiles, measure, NOTHING, type Subject } from './cycles.ts';
 import { startDaemon } from './daemon.ts';
 import { readFlags } from './flags.ts';
 import { findNodeExporter, NODE_COLLECTORS, startNodeExporter } from './node-exporter.ts';
 import { familyDifferences, nodeCollectors, sumOf } from './page.ts';
-import { type Program, start } from './program.ts';
+import { start } from './program.ts';
 import { atMost, exactly, type Findings, runBench, type Table, type Verdict } from './result.ts';
-import { everyPeriod, fetchPage, fetchRaw, keptConnection, sleepUntil } from './scrape.ts';
-import { mean, median } from './statistics.ts';
-import { type Thread, threadCosts, threadsOf } from './threads.ts';
+import { fetchPage, sleepUntil } from './scrape.ts';
+import { threadCosts, threadsOf } from './threads.ts';
 
 const flags = readFlags({ cycles: 120, warmup: 60, settle: 30, rest: 60 }, { cycles: 5, warmup: 5, settle: 1, rest: 3 });
 
@@ -25,15 +23,6 @@ const OURS = 'exporterd';
 const PEER = 'node_exporter';
 const EMPTY = 'empty cycle';
 const FLOOR = 'C loop, same files';
-const PERIOD_MS = 1000;
-
-/** A program under measurement; without a URL it runs by its own timer, once a second. */
-interface Subject {
-  readonly name: string;
-  readonly program: Program;
-  readonly group: Cpuacct;
-  readonly url?: string;
-}
 
 /** Only what a node page needs: the part about the process has no counterpart in the peer as it is started here. */
 const NODE_ONLY = ['--role=node', '--exporterd.enabled=false', '--node.disable-defaults', '--interval=1s'];
@@ -72,7 +61,7 @@ await runBench('cpu', 'CPU time of a cycle', flags, async (): Promise<Findings> 
     `${collectors.length} collectors: ${collectors.join(', ')}; ${page.samples.size} samples; the C loop reads the ${files.length} files that the daemon keeps open.`,
   );
 
-  const costs = await measure(subjects);
+  const costs = await measure(subjects, flags);
   const per = (name: string): Cost => costs.get(name) ?? NOTHING;
   const runs = sumOf(await fetchPage(`${ours.url}/metrics/exporterd`), 'exporterd_collector_runs_total', 'collector="meminfo"');
   notes.push(
@@ -105,75 +94,8 @@ await runBench('cpu', 'CPU time of a cycle', flags, async (): Promise<Findings> 
   return { tables: [table, threads, rest.table], verdicts, notes };
 });
 
-interface Cost {
-  /** Milliseconds a cycle; `middle` is the median over cycles. */
-  readonly total: number;
-  readonly middle: number;
-  /** Scrapes whose body was another than that of the scrape before. */
-  readonly fresh: number;
-  /** CPU of all measured cycles, nanoseconds. */
-  readonly threads: readonly Thread[];
-}
-
-const NOTHING: Cost = { total: Number.NaN, middle: Number.NaN, fresh: 0, threads: [] };
-
-async function measure(subjects: readonly Subject[]): Promise<Map<string, Cost>> {
-  // Spread over the second, so that no two wake each other.
-  const costs = await Promise.all(
-    subjects.map(async (subject, i): Promise<[string, Cost]> => {
-      await sleepUntil(performance.now() + (i * PERIOD_MS) / subjects.length);
-      return [subject.name, await measureOne(subject)];
-    }),
-  );
-  return new Map(costs);
-}
-
-async function measureOne({ program, group, url }: Subject): Promise<Cost> {
-  const agent: Agent = keptConnection();
-  const readings: number[] = [];
-  let threads: Thread[] = [];
-  let fresh = 0;
-  let last: Buffer = Buffer.alloc(0);
-  await everyPeriod(PERIOD_MS, flags.warmup + flags.cycles + 1, async (round) => {
-    // Read before the scrape: a cycle lasts from one scrape to the next, its collection included.
-    if (round === flags.warmup) threads = threadsOf(program.pid);
-    if (round >= flags.warmup) readings.push(group.read());
-    if (url === undefined || round === flags.warmup + flags.cycles) return;
-    const { status, body } = await fetchRaw(url, 'gzip', agent);
-    if (status !== 200) throw new Error(`${url}: status ${status}`);
-    // The time of the day changes with each answer; two kilobytes in, other collectors differ too.
-    if (round >= flags.warmup && distance(last, body) > 40) fresh += 1;
-    last = body;
-  });
-  const spent = threadCosts(program.pid, threads);
-  agent.destroy();
-  const steps = readings.slice(1).map((reading, i) => (reading - (readings[i] as number)) / 1e6);
-  return { total: mean(steps), middle: median(steps), fresh, threads: spent };
-}
-
-/** Bytes in which two bodies differ: a replaced time is its digits and the checksum, a new page differs everywhere. */
-function distance(a: Buffer, b: Buffer): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  let count = 0;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) count += 1;
-  return count;
-}
-
 function parts(names: readonly string[]): string[] {
   return names.map((name) => `--node.collectors.${name}`);
-}
-
-/** Kernel files a process has open. */
-function keptFiles(pid: number): string[] {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).flatMap((name) => {
-    try {
-      const target = readlinkSync(`${folder}/${name}`);
-      return /^\/(proc|sys)\//.test(target) ? [target] : [];
-    } catch {
-      return []; // closed meanwhile
-    }
-  });
 }
 
 /** Nobody scrapes and nothing is due: what is left is timers, event loops and connections. Everything has been in use once. */

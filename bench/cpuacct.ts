@@ -15,6 +15,18 @@ export interface Cpuacct {
 const V1 = ['/sys/fs/cgroup/cpuacct', '/sys/fs/cgroup/cpu,cpuacct'];
 const V2 = '/sys/fs/cgroup';
 
+const removals: (() => void)[] = [];
+
+process.once('exit', () => {
+  for (const remove of removals) {
+    try {
+      remove();
+    } catch {
+      // killed only now: its processes are still in it
+    }
+  }
+});
+
 /** Throws Missing without cgroups that this user may make. Sources: cgroup-v1/cpuacct.rst, cgroup-v2.rst (cpu.stat). */
 export function makeCpuacct(name: string): Cpuacct {
   const v1 = V1.find((folder) => existsSync(join(folder, 'cpuacct.usage')));
@@ -30,13 +42,7 @@ export function makeCpuacct(name: string): Cpuacct {
   const remove = (): void => {
     if (existsSync(folder)) rmdirSync(folder);
   };
-  process.once('exit', () => {
-    try {
-      remove();
-    } catch {
-      // killed only now: its processes are still in it
-    }
-  });
+  removals.push(remove);
   return {
     procs: join(folder, 'cgroup.procs'),
     read: isV2 ? () => Number(/^usage_usec (\d+)/m.exec(text('cpu.stat'))?.[1]) * 1000 : () => Number(text('cpuacct.usage')),

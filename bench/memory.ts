@@ -1,15 +1,13 @@
 /** Memory of the daemon with its default roles after many cycles, and how long it takes from start to ready. */
-import { readFileSync } from 'node:fs';
 import { spawnDaemon, startDaemon } from './daemon.ts';
 import { readFlags } from './flags.ts';
+import { MIB, type Memory, memoryOf } from './memory-of.ts';
 import type { Page } from './page.ts';
 import { atMost, type Cell, type Findings, runBench } from './result.ts';
 import { everyPeriod, fetchPage, fetchRaw, keptConnection, sleepUntil } from './scrape.ts';
 import { median } from './statistics.ts';
 
 const flags = readFlags({ cycles: 1000, interval: 0.1, starts: 10 }, { cycles: 5, starts: 2 });
-
-const MIB = 2 ** 20;
 
 await runBench('memory', 'Memory, and time to be ready', flags, async (): Promise<Findings> => {
   const starts: number[] = [];
@@ -77,22 +75,4 @@ async function startToReady(): Promise<number> {
   agent.destroy();
   await daemon.stop();
   return took;
-}
-
-/** Bytes. */
-interface Memory {
-  readonly rss: number;
-  /** Shared pages counted in proportion to those who share them. */
-  readonly pss: number;
-  readonly peak: number;
-}
-
-/** /proc/PID/status and smaps_rollup. */
-function memoryOf(pid: number): Memory {
-  const field = (file: string, key: string): number => {
-    const kilobytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1];
-    if (kilobytes === undefined) throw new Error(`/proc/${pid}/${file} has no line ${key}`);
-    return Number(kilobytes) * 1024;
-  };
-  return { rss: field('status', 'VmRSS'), pss: field('smaps_rollup', 'Pss'), peak: field('status', 'VmHWM') };
 }
