@@ -958,31 +958,35 @@ napi_value perf(napi_env env, napi_callback_info) {
   return make_external(env, std::unique_ptr<PerfHandle>(new PerfHandle{{HandleKind::perf, ++instance->handles, Format{}}, {}}));
 }
 
-// addCounter(perf, type, config, cpu): position, or -errno. `config` has 53 bits: no event that we know has more.
+// addCounter(perf, type, config, cpu, cgroup, leader): position, or -errno. `config` has 53 bits: no event that we know has more.
 napi_value add_counter(napi_env env, napi_callback_info info) {
-  std::array<napi_value, 4> arguments{};
+  std::array<napi_value, 6> arguments{};
   uint32_t type = 0;
   int64_t config = 0;
   uint32_t cpu = 0;
-  if (!take_arguments(env, info, arguments)) return fail(env, "addCounter(perf, type, config, cpu)");
+  int32_t cgroup = -1;
+  int32_t leader = -1;
+  if (!take_arguments(env, info, arguments)) return fail(env, "addCounter(perf, type, config, cpu, cgroup, leader)");
   PerfHandle* handle = take_perf(env, arguments[0]);
   if (handle == nullptr || !take(env, arguments[1], type) || napi_get_value_int64(env, arguments[2], &config) != napi_ok ||
-      config < 0 || !take(env, arguments[3], cpu)) {
-    return fail(env, "addCounter(perf, type, config, cpu)");
+      config < 0 || !take(env, arguments[3], cpu) || napi_get_value_int32(env, arguments[4], &cgroup) != napi_ok ||
+      napi_get_value_int32(env, arguments[5], &leader) != napi_ok) {
+    return fail(env, "addCounter(perf, type, config, cpu, cgroup, leader)");
   }
-  return make_int(env, handle->events.add(type, static_cast<uint64_t>(config), static_cast<int>(cpu)));
+  return make_int(env, handle->events.add(type, static_cast<uint64_t>(config), static_cast<int>(cpu), cgroup, leader));
 }
 
-// readCounters(perf, values)
+// readCounters(perf, values, ratios)
 napi_value read_counters(napi_env env, napi_callback_info info) {
-  std::array<napi_value, 2> arguments{};
+  std::array<napi_value, 3> arguments{};
   std::span<double> values;
-  if (!take_arguments(env, info, arguments)) return fail(env, "readCounters(perf, values)");
+  std::span<double> ratios;
+  if (!take_arguments(env, info, arguments)) return fail(env, "readCounters(perf, values, ratios)");
   const PerfHandle* handle = take_perf(env, arguments[0]);
-  if (handle == nullptr || !take(env, arguments[1], values) || values.size() < handle->events.size()) {
-    return fail(env, "readCounters(perf, values)");
+  if (handle == nullptr || !take(env, arguments[1], values) || values.size() < handle->events.size() || !take(env, arguments[2], ratios)) {
+    return fail(env, "readCounters(perf, values, ratios)");
   }
-  handle->events.read(values);
+  handle->events.read(values, ratios);
   return make_undefined(env);
 }
 

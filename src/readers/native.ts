@@ -80,8 +80,8 @@ interface Addon {
   closeEthtool(ethtool: Handle): void;
   askFolder(folder: string, direction: number, type: number, number: number, exchange: Uint8Array): number;
   perf(): Handle;
-  addCounter(perf: Handle, type: number, config: number, cpu: number): number;
-  readCounters(perf: Handle, values: Float64Array): void;
+  addCounter(perf: Handle, type: number, config: number, cpu: number, cgroup: number, leader: number): number;
+  readCounters(perf: Handle, values: Float64Array, ratios: Float64Array): void;
   closeCounters(perf: Handle): void;
   mounts(): Handle;
   setPaths(mounts: Handle, paths: readonly string[]): void;
@@ -428,6 +428,7 @@ class NativeEthtool implements EthtoolCalls {
 
 class NativePerf implements PerfCounters {
   values = new Float64Array(0);
+  ratios = new Float64Array(0);
   private readonly addon: Addon;
   private readonly handle: Handle;
 
@@ -436,18 +437,20 @@ class NativePerf implements PerfCounters {
     this.handle = addon.perf();
   }
 
-  add(type: number, config: number, cpu: number): number {
-    const position = this.addon.addCounter(this.handle, type, config, cpu);
+  add(type: number, config: number, cpu: number, cgroup = -1, leader = -1): number {
+    const position = this.addon.addCounter(this.handle, type, config, cpu, cgroup, leader);
     if (position >= this.values.length) {
-      const grown = new Float64Array(Math.max(FIRST_NUMBERS, this.values.length * 2));
+      const size = Math.max(FIRST_NUMBERS, this.values.length * 2);
+      const grown = new Float64Array(size);
       grown.set(this.values);
       this.values = grown;
+      this.ratios = new Float64Array(size);
     }
     return position;
   }
 
   read(): void {
-    this.addon.readCounters(this.handle, this.values);
+    this.addon.readCounters(this.handle, this.values, this.ratios);
   }
 
   close(): void {

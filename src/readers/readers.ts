@@ -143,13 +143,19 @@ export interface KernelClock {
   readonly tai: number;
 }
 
-/** Counters of perf_event_open(2), each of all processes on one CPU; they count from 0 when they are added. */
+/** Counters of perf_event_open(2), each of all processes, or those of a cgroup, on one CPU; they count from 0 when they are added. */
 export interface PerfCounters {
-  /** Opens and starts a counter. Returns its position in `values`, or a negative errno (-2 unknown here, -13 forbidden). */
-  add(type: number, config: number, cpu: number): number;
-  /** Reads all into `values`; NaN for one that cannot be read. */
+  /**
+   * Opens and starts a counter. Returns its position in `values`, or a negative errno (-2 unknown here, -13 forbidden).
+   * @param cgroup descriptor of the directory of a cgroup, which need not stay open; -1 for all processes
+   * @param leader position of the counter that it is only counted together with; -1 for none
+   */
+  add(type: number, config: number, cpu: number, cgroup?: number, leader?: number): number;
+  /** Reads all into `values` and `ratios`; NaN for a value that cannot be read. */
   read(): void;
   readonly values: Float64Array;
+  /** Of the time in which a counter was wanted, the part in which the processor had one free for it; 1 when it never ran. */
+  readonly ratios: Float64Array;
   /** Closes every counter; safe to call twice. */
   close(): void;
 }

@@ -24,8 +24,8 @@ struct Reading {
 
 }  // namespace
 
-int PerfEvents::add(uint32_t type, uint64_t config, int cpu) noexcept {
-  if (cpu < 0) return -EINVAL;
+int PerfEvents::add(uint32_t type, uint64_t config, int cpu, int cgroup, int leader) noexcept {
+  if (cpu < 0 || leader >= static_cast<int>(counters_.size())) return -EINVAL;
   perf_event_attr event{};
   event.size = sizeof event;
   event.type = type;
@@ -33,7 +33,9 @@ int PerfEvents::add(uint32_t type, uint64_t config, int cpu) noexcept {
   event.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
   event.disabled = 1;
   event.exclude_hv = 1;
-  const long number = syscall(SYS_perf_event_open, &event, kEveryProcess, cpu, kNoGroup, static_cast<unsigned long>(PERF_FLAG_FD_CLOEXEC));
+  const int group = leader < 0 ? kNoGroup : counters_[static_cast<size_t>(leader)].number();
+  const unsigned long flags = cgroup < 0 ? PERF_FLAG_FD_CLOEXEC : PERF_FLAG_FD_CLOEXEC | PERF_FLAG_PID_CGROUP;
+  const long number = syscall(SYS_perf_event_open, &event, cgroup < 0 ? kEveryProcess : cgroup, cpu, group, flags);
   if (number < 0) return -errno;
   Descriptor counter(static_cast<int>(number));
   if (ioctl(counter.number(), PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
@@ -41,11 +43,14 @@ int PerfEvents::add(uint32_t type, uint64_t config, int cpu) noexcept {
   return static_cast<int>(counters_.size()) - 1;
 }
 
-void PerfEvents::read(std::span<double> values) const noexcept {
+void PerfEvents::read(std::span<double> values, std::span<double> ratios) const noexcept {
   for (size_t i = 0; i < counters_.size() && i < values.size(); ++i) {
     Reading reading{};
     const ssize_t got = ::read(counters_[i].number(), &reading, sizeof reading);
     values[i] = got == static_cast<ssize_t>(sizeof reading) ? static_cast<double>(reading.value) : std::numeric_limits<double>::quiet_NaN();
+    if (i >= ratios.size()) continue;
+    const bool ran = reading.enabled > 0 && reading.running > 0;
+    ratios[i] = ran ? static_cast<double>(reading.running) / static_cast<double>(reading.enabled) : 1;
   }
 }
 

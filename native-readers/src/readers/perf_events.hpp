@@ -1,4 +1,4 @@
-// Counters of perf_event_open(2) that count all processes of one CPU.
+// Counters of perf_event_open(2) that count all processes of one CPU, or those of a cgroup while they run on it.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,11 @@ namespace readers {
 class PerfEvents {
  public:
   // Opens and starts a counter; it counts from 0. Returns its position, or -errno.
-  [[nodiscard]] int add(uint32_t type, uint64_t config, int cpu) noexcept;
-  // The counters by position; NaN for one that cannot be read (its CPU is off). `values` has at least size() numbers.
-  void read(std::span<double> values) const noexcept;
+  // `cgroup`: descriptor of its directory, or -1. `leader`: position of the counter that it runs together with, or -1.
+  [[nodiscard]] int add(uint32_t type, uint64_t config, int cpu, int cgroup = -1, int leader = -1) noexcept;
+  // The counters by position; NaN for one that cannot be read (its CPU is off). `values` has at least size() numbers, and so
+  // has `ratios` unless it is empty: the part of the wanted time in which a counter ran, 1 where either is 0.
+  void read(std::span<double> values, std::span<double> ratios = {}) const noexcept;
   [[nodiscard]] size_t size() const noexcept { return counters_.size(); }
   void close() noexcept { counters_.clear(); }
 

@@ -54,7 +54,6 @@ const SWITCH_OFF: readonly (readonly [name: string, metavar: string, help: strin
   ['env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['docker_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['containerd_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
-  ['perf_events_config', 'PATH', 'perf events to count', 'this release does not have perf events'],
   ['resctrl_interval', 'DURATION', 'how often resctrl is read', 'this release does not have resctrl'],
   ['application_metrics_count_limit', 'NUMBER', 'most metrics of applications', 'metrics of applications are for Prometheus to scrape'],
   ['container_hints', 'PATH', 'mounts of plain cgroups', 'this release has no hints'],
@@ -101,7 +100,6 @@ const REFUSED: readonly (readonly [name: string, metavar: string, help: string, 
 /** Groups that show nothing here, and why. */
 const EMPTY_GROUPS: Readonly<Record<string, string>> = {
   app: 'metrics of applications are for Prometheus to scrape',
-  perf_event: 'perf events are not counted',
   resctrl: 'resctrl is not read',
 };
 
@@ -158,6 +156,7 @@ function flags(_definitions: readonly CollectorDefinition[], fields: readonly Fi
     own('boot_id_file', 'container.boot_id_file', 'LIST', 'files that may hold the boot id'),
     ...SWITCH_OFF.map(([name, metavar, help, why]) => flag(name, metavar, help, ignored(why))),
     own('enable_load_reader', 'container.enable_load_reader', '', 'tasks of cgroups by state, and their load'),
+    own('perf_events_config', 'container.perf_events_config', 'PATH', 'perf events to count'),
     own('referenced_reset_interval', 'container.referenced_reset_interval', 'NUMBER', 'in which runs touched pages are forgotten; 0 never'),
     ...REFUSED.map(([name, metavar, help, nothing, why]) =>
       flag(name, metavar, help, { kind: 'refused', isNoOp: (value) => isOff(value) || nothing.includes(String(value)), why }),

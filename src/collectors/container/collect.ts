@@ -9,6 +9,7 @@ import { cpuGroup, percpuCount } from './cpu.ts';
 import { DiskIo } from './disk-io.ts';
 import { Group, type GroupSpec, GrowingGroup } from './group.ts';
 import { detectLayout } from './layout.ts';
+import { PerfEventsPart } from './perf.ts';
 import { MountTable } from './mount-table.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
@@ -61,6 +62,7 @@ export function open(scope: Scope): HostSession {
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     const systems = scope.parts.includes('disk') ? { mounts, procfs: roots.procfs } : undefined;
+    if (part === 'perf_event') groups.set(part, new PerfEventsPart(shared, options.perf_events_config, roots.sysfs, options.percpu));
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs), systems));
     if (part === 'disk') groups.set(part, new FileSystems(shared, readers.mounts(), mounts, roots, runtimes));
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));

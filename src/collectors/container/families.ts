@@ -205,6 +205,30 @@ export const UDP = {
   ]),
 } as const;
 
+/** Nothing without a configuration of events. */
+export const PERF = {
+  scaling: perCgroup(
+    'container_perf_events_scaling_ratio',
+    'gauge',
+    'Part of the time in which the event was really counted; the least of the CPUs where they are summed.',
+    ['cpu', 'event'],
+  ),
+  events: perCgroup('container_perf_events_total', 'counter', 'How often an event of the processor or of the kernel happened, stretched to the whole time.', [
+    'cpu',
+    'event',
+  ]),
+  uncoreScaling: perCgroup('container_perf_uncore_events_scaling_ratio', 'gauge', 'Part of the time in which the event was really counted.', [
+    'event',
+    'pmu',
+    'socket',
+  ]),
+  uncoreEvents: perCgroup('container_perf_uncore_events_total', 'counter', 'How often an event outside the cores happened, stretched to the whole time.', [
+    'event',
+    'pmu',
+    'socket',
+  ]),
+} as const;
+
 /** Off by default: ninety-nine series for each network namespace. */
 export const ADVANCED_TCP = {
   stats: perCgroup('container_network_advance_tcp_stats_total', 'gauge', "The kernel's TCP counters in the network namespace, by their names.", ['tcp_state']),

@@ -82,6 +82,11 @@ export const OPTIONS = {
     flag: 'enable_load_reader',
     help: 'v1: ask the kernel for the tasks of each cgroup by state, and smooth their load; otherwise those families are 0',
   },
+  perf_events_config: {
+    schema: z.string().default(''),
+    flag: 'perf_events_config',
+    help: 'JSON file of perf events to count for each cgroup, as cAdvisor has it; empty for none',
+  },
   referenced_reset_interval: {
     schema: z.int().min(0).default(0),
     flag: 'referenced_reset_interval',
@@ -104,6 +109,7 @@ export const containerOptions = z.strictObject({
   boot_id_file: described('boot_id_file'),
   pod_mounts: described('pod_mounts'),
   enable_load_reader: described('enable_load_reader'),
+  perf_events_config: described('perf_events_config'),
   referenced_reset_interval: described('referenced_reset_interval'),
 });
 

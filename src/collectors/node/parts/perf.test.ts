@@ -27,6 +27,7 @@ function machine(refuse: (type: number, config: number, cpu: number) => number):
     const values = new Float64Array(1000);
     return {
       values,
+      ratios: new Float64Array(0),
       add(type, config, cpu) {
         const errno = refuse(type, config, cpu);
         if (errno !== 0) return -errno;
