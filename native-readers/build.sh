@@ -1,8 +1,16 @@
 #!/bin/sh
 # Builds native-readers/build/readers.node with one compiler line. Runs on every `npm ci`, so it must not fail where there
 # is no compiler (the TypeScript readers take over) and must fail where there is one and the sources do not compile.
+# --for-package: also puts it where an installed package looks, which builds nothing (see addonPath in src/readers/native.ts).
 set -eu
 cd "$(dirname "$0")"
+
+pack() {
+  [ "${purpose:-}" = --for-package ] || return 0
+  mkdir -p prebuilt
+  cp build/readers.node "prebuilt/$(node -p 'process.platform + "-" + process.arch').node"
+}
+purpose=${1:-}
 
 compiler=${CXX:-}
 if [ -z "$compiler" ]; then
@@ -11,7 +19,7 @@ if [ -z "$compiler" ]; then
   done
 fi
 if [ -z "$compiler" ]; then
-  echo "native-readers: no C++ compiler, the slower TypeScript readers will be used; install g++ (Debian package: g++) and run 'npm run build' for the fast ones."
+  echo "native-readers: no C++ compiler, the slower TypeScript readers will be used; install g++ (Debian package: g++) and run 'sh $(pwd)/build.sh' for the fast ones."
   exit 0
 fi
 
@@ -41,6 +49,7 @@ line="$compiler $flags"
 
 if [ -f "$output" ] && [ -f "$stamp" ] && [ "$line" = "$(cat "$stamp")" ] \
   && [ -z "$(find src build.sh -newer "$output" -type f | head -n 1)" ]; then
+  pack
   exit 0
 fi
 
@@ -50,3 +59,4 @@ mkdir -p build
 $compiler $flags -Isrc -isystem "$headers" src/binding.cpp src/core/*.cpp src/readers/*.cpp -o "$output.new"
 mv "$output.new" "$output"
 printf '%s\n' "$line" >"$stamp"
+pack

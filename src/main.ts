@@ -9,6 +9,7 @@ import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
 import { systemClock } from './model/clock.ts';
 import { collectGarbage, exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
+import { buildCommand } from './readers/native.ts';
 import { ListenError } from './wire/server.ts';
 
 /** Exit codes: 0 ok, 1 runtime, 2 usage or configuration, 3 `once` and a collector failed. */
@@ -41,7 +42,7 @@ async function main(): Promise<number | undefined> {
   // Threads load their own readers, and take their environment from here.
   process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;
   const readers = loadReaders();
-  if (!readers.native) log.warn('the native readers are not built: kernel files are read by slower TypeScript; install g++ and run npm run build');
+  if (!readers.native) log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
   const daemon = new Daemon({
     clock: systemClock,
     readers,

@@ -135,30 +135,49 @@ const LONGEST_WAIT_MS = 86_400_000;
 
 const FIRST_NUMBERS = 16;
 
-/**
- * Where the addon is, or undefined when it was not built. Looks beside the package's package.json, so it is found from
- * src/readers as well as from dist/src/readers.
- */
-export function addonPath(): string | undefined {
+/** The folder of this package's package.json: the same from src/readers as from dist/src/readers. */
+function packageFolder(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   for (let folder = here; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) {
-      const path = join(folder, 'native-readers', 'build', 'readers.node');
-      return existsSync(path) ? path : undefined;
-    }
-    if (folder === dirname(folder)) return undefined;
+    if (existsSync(join(folder, 'package.json')) || folder === dirname(folder)) return folder;
   }
+}
+
+/**
+ * Where the addon is: the one that was built here, else the one that came in the package for this machine. Undefined when
+ * there is none. One that came along and does not load (another libc) counts as none: nobody chose it for this machine.
+ */
+export function addonPath(): string | undefined {
+  const folder = join(packageFolder(), 'native-readers');
+  const built = join(folder, 'build', 'readers.node');
+  if (existsSync(built)) return built;
+  const shipped = join(folder, 'prebuilt', `${process.platform}-${process.arch}.node`);
+  return existsSync(shipped) && loads(shipped) ? shipped : undefined;
+}
+
+function loads(path: string): boolean {
+  try {
+    createRequire(import.meta.url)(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What to run where there is no addon that loads. */
+export function buildCommand(): string {
+  return `sh ${join(packageFolder(), 'native-readers', 'build.sh')}`;
 }
 
 /** Throws a plain Error naming the file when it is there and does not load (another machine's, damaged). */
 function loadAddon(): Addon {
   const path = addonPath();
-  if (path === undefined) throw new Error('the native readers are not built (run `sh native-readers/build.sh`)');
+  if (path === undefined) throw new Error(`the native readers are not built (run \`${buildCommand()}\`)`);
   try {
     // A border: what the file exports is binding.cpp's business.
     return createRequire(import.meta.url)(path) as Addon;
   } catch (cause) {
-    throw new Error(`${path} does not load; build it anew with \`sh native-readers/build.sh\``, { cause });
+    throw new Error(`${path} does not load; build it anew with \`${buildCommand()}\``, { cause });
   }
 }
 
