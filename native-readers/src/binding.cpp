@@ -35,6 +35,7 @@
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
 #include "readers/watch.hpp"
+#include "readers/tasks.hpp"
 
 namespace {
 
@@ -53,6 +54,7 @@ struct Instance {
   ReplayLayout replay_layout{};
   std::vector<std::unique_ptr<Replay>> replays;
   std::vector<napi_ref> kept;
+  NetlinkClient netlink;
   ScanTools tools{nullptr, nullptr, std::vector<double>(4096), {}};
 };
 
@@ -63,7 +65,10 @@ enum class HandleKind : uint32_t {
   mounts = 0x524d4e54,
   watch = 0x52575448,
   ethtool = 0x52455448,
-  perf = 0x52504552, page_deflater = 0x52504746 };
+  perf = 0x52504552,
+  page_deflater = 0x52504746,
+  tasks = 0x5254534b
+};
 
 struct Handle {
   HandleKind kind;
@@ -98,6 +103,10 @@ struct MountsHandle : Handle {
 struct WatchHandle : Handle {
   Watch watch;
   std::vector<uint8_t> events;
+};
+
+struct TasksHandle : Handle {
+  TaskCensus census;
 };
 
 // --- Errors. None of these returns for its caller. ---
@@ -193,8 +202,13 @@ PerfHandle* take_perf(napi_env env, napi_value value) {
   return handle != nullptr && handle->kind == HandleKind::perf ? static_cast<PerfHandle*>(handle) : nullptr;
 }
 
+TasksHandle* take_tasks(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::tasks ? static_cast<TasksHandle*>(handle) : nullptr;
+}
+
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
-enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8, kFlagRecord = 16 };
+enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8, kFlagRecord = 16, kFlagNames = 32 };
 
 // Four arguments: keys, delimiters, flags, cap in bytes.
 bool take_format(napi_env env, const napi_value* values, Format& format) {
@@ -211,6 +225,7 @@ bool take_format(napi_env env, const napi_value* values, Format& format) {
   format.reopen = (flags & kFlagReopen) != 0;
   format.attribute = (flags & kFlagAttribute) != 0;
   format.record = (flags & kFlagRecord) != 0;
+  format.names = (flags & kFlagNames) != 0;
   format.cap = std::min<size_t>(cap, kLargestText);
   return true;
 }
@@ -885,19 +900,92 @@ napi_value clock_numbers(napi_env env, napi_callback_info info) {
   return make_int(env, read_clock(numbers.first<kClockNumbers>()));
 }
 
-// netlink(protocol, strict, request): the messages of the answer, or -errno
+// netlink(protocol, strict, request, room): bytes of the answer, or -errno. The messages are in `room` when it is long enough.
 napi_value netlink(napi_env env, napi_callback_info info) {
-  std::array<napi_value, 3> arguments{};
+  constexpr const char* kUsage = "netlink(protocol, strict, request, room)";
+  std::array<napi_value, 4> arguments{};
   uint32_t protocol = 0;
   uint32_t strict = 0;
   std::span<uint8_t> request;
-  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], protocol) || !take(env, arguments[1], strict) ||
-      !take(env, arguments[2], request)) {
-    return fail(env, "netlink(protocol, strict, request)");
+  std::span<uint8_t> room;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], protocol) ||
+      !take(env, arguments[1], strict) || !take(env, arguments[2], request) || !take(env, arguments[3], room)) {
+    return fail(env, kUsage);
   }
-  std::vector<uint8_t> answer;
-  if (const int error = ask_netlink(static_cast<int>(protocol), strict != 0, request, answer); error != 0) return make_int(env, -error);
-  return make_bytes(env, answer.data(), answer.size());
+  const int error = instance->netlink.ask(static_cast<int>(protocol), strict != 0, request);
+  if (error != 0) return make_int(env, -error);
+  const std::span<const uint8_t> answer = instance->netlink.answer();
+  if (answer.size() <= room.size()) std::copy(answer.begin(), answer.end(), room.begin());
+  return make_number(env, static_cast<double>(answer.size()));
+}
+
+// lastAnswer(room): copies the last answer to netlink()
+napi_value last_answer(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::span<uint8_t> room;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], room)) {
+    return fail(env, "lastAnswer(room)");
+  }
+  const std::span<const uint8_t> answer = instance->netlink.answer();
+  if (answer.size() > room.size()) return fail(env, "lastAnswer: room too small");
+  std::copy(answer.begin(), answer.end(), room.begin());
+  return make_undefined(env);
+}
+
+// --- Tasks ---
+
+// tasks(procfs): handle
+napi_value tasks(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::string procfs;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], procfs)) {
+    return fail(env, "tasks(procfs)");
+  }
+  return make_external(env, std::unique_ptr<TasksHandle>(new TasksHandle{{HandleKind::tasks, ++instance->handles, Format{}},
+                                                                         TaskCensus(std::move(procfs))}));
+}
+
+// countTasks(tasks, processes, threads, totals): undefined, or [-errno, path below procfs]; 0 instead of an errno where a text is no stat file
+napi_value count_tasks(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "countTasks(tasks, processes, threads, totals)";
+  std::array<napi_value, 4> arguments{};
+  TaskCounts counts;
+  std::span<double> totals;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  TasksHandle* handle = take_tasks(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], counts.processes) || !take(env, arguments[2], counts.threads) ||
+      !take(env, arguments[3], totals) || counts.processes.size() < kTaskStates || counts.threads.size() < kTaskStates ||
+      totals.size() < 2) {
+    return fail(env, kUsage);
+  }
+  std::string place;
+  const int error = handle->census.look(instance->keep, counts, place);
+  totals[0] = static_cast<double>(counts.pids);
+  totals[1] = static_cast<double>(counts.thread_total);
+  if (error == 0) return make_undefined(env);
+  napi_value list = nullptr;
+  napi_value text = nullptr;
+  if (napi_create_array(env, &list) != napi_ok ||
+      napi_set_element(env, list, 0, make_int(env, error == kMalformedStat ? 0 : -error)) != napi_ok ||
+      napi_create_string_utf8(env, place.data(), place.size(), &text) != napi_ok ||
+      napi_set_element(env, list, 1, text) != napi_ok) {
+    return fail(env, "cannot make an array");
+  }
+  return list;
+}
+
+// closeTasks(tasks)
+napi_value close_tasks(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeTasks(tasks)");
+  TasksHandle* handle = take_tasks(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeTasks(tasks)");
+  handle->census.close();
+  return make_undefined(env);
 }
 
 // ethtool(): handle
@@ -1098,6 +1186,10 @@ NAPI_MODULE_INIT() {
       {"readCounters", read_counters},
       {"closeCounters", close_counters},
       {"limitSendBuffers", limit_sending},
+      {"lastAnswer", last_answer},
+      {"tasks", tasks},
+      {"countTasks", count_tasks},
+      {"closeTasks", close_tasks},
       {"exitNow", exit_now},
       {"collectGarbage", collect_garbage_here},
       {"trimMemory", trim_memory_now},

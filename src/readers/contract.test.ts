@@ -1,9 +1,12 @@
 /** What the contract (readers.ts) promises, told by example; both implementations must keep it. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { addonPath, nativeReaders } from './native.ts';
 import { ReaderError, type Readers, type SourceFormat } from './readers.ts';
 import { referenceReaders } from './reference.ts';
@@ -34,6 +37,108 @@ for (const { name, open, skip } of BOTH) {
       source.close();
       return rows;
     }
+
+    test('names in a folder: one that comes or goes is a change, also when the folder is made anew', () => {
+      const named = join(folder, 'named');
+      const source = readers.source(named, { names: true });
+      const names = (): string[] => source.text().split('\0').slice(0, -1).sort();
+      assert.throws(() => source.scan(), { code: 'ENOENT', path: named });
+      mkdirSync(named);
+      assert.equal(source.scan(), true);
+      assert.deepEqual(names(), []);
+      writeFileSync(join(named, 'b'), '');
+      writeFileSync(join(named, 'a'), '');
+      assert.equal(source.scan(), true);
+      assert.deepEqual(names(), ['a', 'b']);
+      assert.equal(source.scan(), false);
+      rmSync(named, { recursive: true });
+      assert.throws(() => source.scan(), { code: 'ENOENT', path: named });
+      mkdirSync(named);
+      writeFileSync(join(named, 'c'), '');
+      assert.equal(source.scan(), true);
+      assert.deepEqual(names(), ['c']);
+      rmSync(named, { recursive: true });
+      mkdirSync(named);
+      writeFileSync(join(named, 'd'), '');
+      assert.equal(source.scan(), true);
+      assert.deepEqual(names(), ['d']);
+      assert.throws(() => readers.source(path, { names: true }).scan(), { code: existsSync(path) ? 'ENOTDIR' : 'ENOENT' });
+      source.close();
+    });
+
+    test('tasks: states are counted, threads that come and go too', () => {
+      const procfs = join(folder, 'proc');
+      const write = (task: string, state: string, threads: number | string): void => {
+        mkdirSync(join(procfs, task), { recursive: true });
+        writeFileSync(join(procfs, task, 'stat'), `1 (a) b) ${state} ${'-1 '.repeat(16)}${threads} 0 0\n`);
+      };
+      const tasks = readers.tasks(procfs);
+      const counted = (): unknown => {
+        tasks.look();
+        const of = (counts: Uint32Array): string =>
+          [...counts].flatMap((count, state) => (count > 0 ? [`${String.fromCharCode(state)}${count}`] : [])).join(' ');
+        return [tasks.pidCount, tasks.threadCount, of(tasks.processes), of(tasks.threads)];
+      };
+      assert.throws(() => tasks.look(), { code: 'ENOENT', path: procfs });
+      write('10', 'S', 1);
+      write('9', 'R', 3);
+      for (const thread of ['9', '11', '12']) write(`9/task/${thread}`, thread === '9' ? 'R' : 'D', 3);
+      mkdirSync(join(procfs, '13'));
+      mkdirSync(join(procfs, 'x9'));
+      assert.deepEqual(counted(), [2, 4, 'R1 S1', 'D2 R1 S1']);
+      assert.deepEqual(counted(), [2, 4, 'R1 S1', 'D2 R1 S1']);
+      write('9', 'R', 2);
+      rmSync(join(procfs, '9/task/12'), { recursive: true });
+      write('9/task/11', 'S', 2);
+      rmSync(join(procfs, '10'), { recursive: true });
+      write('8', 'Z', 1);
+      assert.deepEqual(counted(), [2, 3, 'R1 Z1', 'R1 S1 Z1']);
+      for (const bad of ['1 (a', '1 (a) S 1 2', `1 (a) SS ${'1 '.repeat(17)}`, `1 (a) S ${'1 '.repeat(16)}x`]) {
+        writeFileSync(join(procfs, '8/stat'), bad);
+        assert.throws(() => tasks.look(), { code: 'MALFORMED', path: join(procfs, '8/stat') });
+      }
+      tasks.close();
+      rmSync(join(procfs, '8'), { recursive: true });
+      assert.deepEqual(counted(), [1, 2, 'R1', 'R1 S1']);
+      tasks.close();
+    });
+
+    test('tasks of this machine: one that is stopped, and then gone', async () => {
+      const tasks = readers.tasks('/proc');
+      const stopped = (): number => {
+        tasks.look();
+        assert.ok(tasks.pidCount >= 1 && tasks.threadCount >= tasks.pidCount);
+        assert.equal(
+          [...tasks.processes].reduce((sum, count) => sum + count),
+          tasks.pidCount,
+        );
+        return tasks.processes['T'.charCodeAt(0)] ?? 0;
+      };
+      const before = stopped();
+      const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+      const ended = once(child, 'close');
+      try {
+        child.kill('SIGSTOP');
+        while (stopped() === before) await setImmediate();
+        assert.equal(stopped(), before + 1);
+      } finally {
+        child.kill('SIGKILL');
+      }
+      await ended;
+      assert.equal(stopped(), before);
+      tasks.close();
+      const kept = readdirSync('/proc/self/fd').flatMap((number) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${number}`)];
+        } catch {
+          return []; // that of the listing itself
+        }
+      });
+      assert.deepEqual(
+        kept.filter((path) => /^\/proc\/\d+\/(task\/\d+\/)?stat$/.test(path)),
+        [],
+      );
+    });
 
     const CUTS: readonly (readonly [string, string, SourceFormat, string[][]])[] = [
       [

@@ -7,6 +7,8 @@ export const LARGEST_TEXT_BYTES = 64 * 1024 * 1024;
 export const ATTRIBUTE_BYTES = 128;
 /** EFBIG, which stands for TOO_LARGE where errors are numbers. */
 export const TOO_LARGE_ERRNO = 27;
+/** States of tasks are one byte each. */
+export const TASK_STATES = 256;
 /** Status of a member number of a set that is not in use. */
 export const UNUSED_MEMBER = -1000;
 
@@ -20,15 +22,20 @@ export type WholeFormat = Required<SourceFormat>;
 
 /** Fills in the defaults. Throws RangeError for what the scanner cannot do: that is a mistake in the program. */
 export function wholeFormat(format: SourceFormat = {}): WholeFormat {
-  const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false, record = false } = format;
+  const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false, record = false, names = false } = format;
   if (!Number.isInteger(keys) || keys < 0 || keys > 0xffffffff) throw new RangeError(`keys: ${keys}`);
   if (!/^[\x01-\x7f]*$/.test(delimiters)) throw new RangeError(`delimiters must be ASCII: ${JSON.stringify(delimiters)}`);
-  return { keys, delimiters, hex, text, reopen, attribute, record };
+  return { keys, delimiters, hex, text: text || names, reopen, attribute, record, names };
 }
 
 /** System calls end a path at NUL and would open another file. */
 export function checkPath(path: string): void {
   if (path.includes('\0')) throw new ReaderError('MALFORMED', path, 'NUL in a path');
+}
+
+/** A text that was to be /proc/PID/stat. */
+export function notAStat(path: string): ReaderError {
+  return new ReaderError('MALFORMED', path, '"PID (NAME) STATE ..." and 49 numbers expected');
 }
 
 /** The text of another source is in the shared buffer, or none: a mistake in the program, not of the file. */

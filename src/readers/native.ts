@@ -8,9 +8,11 @@ import { deflateSlowly } from './deflate.ts';
 import {
   checkPath,
   LARGEST_TEXT_BYTES,
+  notAStat,
   notTheLastScan,
   type ReaderLimits,
   RowList,
+  TASK_STATES,
   TOO_LARGE_ERRNO,
   UNUSED_MEMBER,
   type WholeFormat,
@@ -36,6 +38,7 @@ import {
   type Source,
   type SourceFormat,
   type SourceSet,
+  type TaskCensus,
   type Token,
   type Uname,
 } from './readers.ts';
@@ -74,7 +77,6 @@ interface Addon {
   threadCpuSeconds(): number;
   /** State of the clock, or -errno. */
   clock(numbers: Float64Array): number;
-  netlink(protocol: number, strict: number, request: Uint8Array): ArrayBuffer | number;
   ethtool(): Handle;
   askDevice(ethtool: Handle, device: string, command: Uint8Array): number;
   closeEthtool(ethtool: Handle): void;
@@ -83,6 +85,13 @@ interface Addon {
   addCounter(perf: Handle, type: number, config: number, cpu: number, cgroup: number, leader: number): number;
   readCounters(perf: Handle, values: Float64Array, ratios: Float64Array): void;
   closeCounters(perf: Handle): void;
+  /** -errno, or the bytes of the answer, which is in `room` where that is long enough; `lastAnswer` copies it otherwise. */
+  netlink(protocol: number, strict: number, request: Uint8Array, room: Uint8Array): number;
+  lastAnswer(room: Uint8Array): void;
+  tasks(procfs: string): Handle;
+  /** A failure: -errno (0: no stat file) and the path below procfs. */
+  countTasks(tasks: Handle, processes: Uint32Array, threads: Uint32Array, totals: Float64Array): readonly [number, string] | undefined;
+  closeTasks(tasks: Handle): void;
   mounts(): Handle;
   setPaths(mounts: Handle, paths: readonly string[]): void;
   runMounts(mounts: Handle, waitMs: number, status: Int32Array, numbers: Float64Array): void;
@@ -113,6 +122,7 @@ const TEXT = 2;
 const REOPEN = 4;
 const ATTRIBUTE = 8;
 const RECORD = 16;
+const NAMES = 32;
 
 const CHANGED = 1;
 const NEED_MORE = 2;
@@ -134,6 +144,7 @@ const DIRECTIONS: Readonly<Record<IoctlDirection, number>> = { write: 1, read: 2
 const LONGEST_WAIT_MS = 86_400_000;
 
 const FIRST_NUMBERS = 16;
+const FIRST_ANSWER_BYTES = 16_384;
 
 /** The folder of this package's package.json: the same from src/readers as from dist/src/readers. */
 function packageFolder(): string {
@@ -206,7 +217,8 @@ export function trimMemory(): void {
 }
 
 function flagsOf(format: WholeFormat): number {
-  return (format.hex ? HEX : 0) | (format.text ? TEXT : 0) | (format.reopen ? REOPEN : 0) | (format.attribute ? ATTRIBUTE : 0) | (format.record ? RECORD : 0);
+  const { hex, text, reopen, attribute, record, names } = format;
+  return (hex ? HEX : 0) | (text ? TEXT : 0) | (reopen ? REOPEN : 0) | (attribute ? ATTRIBUTE : 0) | (record ? RECORD : 0) | (names ? NAMES : 0);
 }
 
 /** `status` is a negative errno. */
@@ -585,8 +597,48 @@ class NativeReplays implements Replays {
   }
 }
 
+class NativeTasks implements TaskCensus {
+  readonly processes = new Uint32Array(TASK_STATES);
+  readonly threads = new Uint32Array(TASK_STATES);
+  private readonly procfs: string;
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+  private readonly totals = new Float64Array(2);
+
+  constructor(addon: Addon, procfs: string) {
+    checkPath(procfs);
+    this.procfs = procfs;
+    this.addon = addon;
+    this.handle = addon.tasks(procfs);
+  }
+
+  get pidCount(): number {
+    return this.totals[0] ?? 0;
+  }
+
+  get threadCount(): number {
+    return this.totals[1] ?? 0;
+  }
+
+  look(): void {
+    this.processes.fill(0);
+    this.threads.fill(0);
+    const failure = this.addon.countTasks(this.handle, this.processes, this.threads, this.totals);
+    if (failure === undefined) return;
+    const [errno, below] = failure;
+    const path = below === '' ? this.procfs : `${this.procfs}/${below}`;
+    throw errno === 0 ? notAStat(path) : readerError(errno, path);
+  }
+
+  close(): void {
+    this.addon.closeTasks(this.handle);
+  }
+}
+
 class NativeReaders implements Readers {
   readonly native = true;
+  /** Netlink answers; longer ones are rare. */
+  private room = new Uint8Array(FIRST_ANSWER_BYTES);
   private readonly addon: Addon;
   private readonly largestTextBytes: number;
 
@@ -612,6 +664,10 @@ class NativeReaders implements Readers {
     return new NativeWatch(this.addon);
   }
 
+  tasks(procfs: string): TaskCensus {
+    return new NativeTasks(this.addon, procfs);
+  }
+
   uname(): Uname {
     const fields = this.addon.uname();
     if (typeof fields === 'number') throw readerError(fields, 'uname');
@@ -633,9 +689,13 @@ class NativeReaders implements Readers {
   }
 
   netlink(protocol: number, request: Uint8Array, isStrict = false): Buffer {
-    const answer = this.addon.netlink(protocol, isStrict ? 1 : 0, request);
-    if (typeof answer === 'number') throw readerError(answer, `netlink ${protocol}`);
-    return Buffer.from(answer);
+    const bytes = this.addon.netlink(protocol, isStrict ? 1 : 0, request, this.room);
+    if (bytes < 0) throw readerError(bytes, `netlink ${protocol}`);
+    if (bytes > this.room.length) {
+      this.room = new Uint8Array(bytes * 2);
+      this.addon.lastAnswer(this.room);
+    }
+    return Buffer.from(this.room.subarray(0, bytes));
   }
 
   ethtool(): EthtoolCalls {

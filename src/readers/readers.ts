@@ -27,6 +27,8 @@ export interface SourceFormat {
    * all of it, and none is made to see the end. Makes no difference to what is read.
    */
   readonly record?: boolean;
+  /** The path is a folder; its text are the names in it without . and .., each ended by NUL, in no certain order. Implies `text`. */
+  readonly names?: boolean;
 }
 
 /** One token of a line. `at` is its ordinal in `numbers`, or -1 for text. */
@@ -108,6 +110,20 @@ export interface DirectoryWatch {
    * directory went with its file system. Throws ReaderError.
    */
   read(heard: (directory: number, name: string, change: DirectoryChange) => void): boolean;
+  close(): void;
+}
+
+/** States of all processes and threads of a procfs, as far as they are counted: 1 to 3 reads for each thread, no text reaches the caller. */
+export interface TaskCensus {
+  /** By the byte that names a state in /proc/PID/stat: how many processes, and how many threads, were in it at the last look. */
+  readonly processes: Uint32Array;
+  readonly threads: Uint32Array;
+  /** Processes, and the threads that they speak of. */
+  readonly pidCount: number;
+  readonly threadCount: number;
+  /** Looks anew. Throws ReaderError: MALFORMED for a text that is no stat file. Tasks that end meanwhile are left out. */
+  look(): void;
+  /** Closes what is kept open; a later look opens again. */
   close(): void;
 }
 
@@ -279,6 +295,7 @@ export interface Readers {
    * ReaderError: EMFILE when the user or the process has no more instances.
    */
   watch(): DirectoryWatch | undefined;
+  tasks(procfs: string): TaskCensus;
   uname(): Uname;
   /** CPU seconds used by the calling thread so far. */
   threadCpuSeconds(): number;

@@ -2,16 +2,18 @@
  * The readers in plain TypeScript: the fallback where the addon was not built, the oracle it is tested against, and the
  * description of what it does. Written to be read, not to be fast.
  */
-import { closeSync, openSync, readFileSync, readSync, statfsSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statfsSync } from 'node:fs';
 import { hostname, machine, release, type as sysname, version } from 'node:os';
 import { formatNumber } from '../model/number.ts';
 import {
   ATTRIBUTE_BYTES,
   checkPath,
   LARGEST_TEXT_BYTES,
+  notAStat,
   notTheLastScan,
   type ReaderLimits,
   RowList,
+  TASK_STATES,
   TOO_LARGE_ERRNO,
   UNUSED_MEMBER,
   type WholeFormat,
@@ -27,6 +29,7 @@ import {
   type Source,
   type SourceFormat,
   type SourceSet,
+  type TaskCensus,
   type Token,
   type Uname,
 } from './readers.ts';
@@ -152,6 +155,11 @@ function readAttribute(file: number): Buffer {
   return bytes.subarray(0, readOnce(file, bytes, 0));
 }
 
+/** Each ended by NUL. */
+function namesIn(folder: string): Buffer {
+  return Buffer.concat(readdirSync(folder, { encoding: 'buffer' }).map((name) => Buffer.concat([name, Buffer.from([0])])));
+}
+
 /** Descriptors from this number on are not kept: the last quarter of the process's table is left to sockets. */
 function firstUnkeptDescriptor(): number {
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
@@ -226,6 +234,13 @@ class ReferenceSource implements Source {
     this.errno = 0;
     let failed = true;
     try {
+      if (this.format.names) {
+        const names = namesIn(this.path);
+        failed = names.length > this.shared.largestTextBytes;
+        this.errno = failed ? -TOO_LARGE_ERRNO : 0;
+        if (!failed) return names;
+        throw new ReaderError('TOO_LARGE', this.path);
+      }
       this.file ??= openSync(this.path, 'r');
       const bytes = this.format.attribute ? readAttribute(this.file) : readWhole(this.file, this.shared.largestTextBytes);
       if (bytes !== undefined) {
@@ -390,6 +405,88 @@ class ReferenceMounts implements MountStats {
   }
 }
 
+// --- Tasks ---
+
+const GONE = ['ENOENT', 'ENOTDIR', 'ESRCH'];
+/** Words behind the state up to the number of threads (proc_pid_stat(5), fields 3 and 20). */
+const WORDS_TO_THREADS = 17;
+
+/** Undefined for a task that has ended. */
+function unlessGone<T>(path: string, look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    const { code } = systemError(error);
+    if (GONE.includes(code)) return undefined;
+    throw new ReaderError(code, path);
+  }
+}
+
+function isNumber(name: string): boolean {
+  return /^[0-9]{1,10}$/.test(name) && Number(name) < 2 ** 32;
+}
+
+/** State and number of threads stand behind the name, which is in parentheses and may hold anything. */
+function readStat(path: string): { state: number; threads: number } | undefined {
+  const line = unlessGone(path, () => readFileSync(path, 'latin1'));
+  if (line === undefined) return undefined;
+  const words = line
+    .slice(line.lastIndexOf(')') + 1)
+    .split(/[ \t\n]+/)
+    .filter((word) => word !== '');
+  const [state = ''] = words;
+  const threads = words[WORDS_TO_THREADS] ?? '';
+  if (!line.includes(')') || state.length !== 1 || !/^[0-9]+$/.test(threads)) throw notAStat(path);
+  return { state: state.charCodeAt(0), threads: Number(threads) };
+}
+
+class ReferenceTasks implements TaskCensus {
+  readonly processes = new Uint32Array(TASK_STATES);
+  readonly threads = new Uint32Array(TASK_STATES);
+  pidCount = 0;
+  threadCount = 0;
+  private readonly procfs: string;
+
+  constructor(procfs: string) {
+    checkPath(procfs);
+    this.procfs = procfs;
+  }
+
+  look(): void {
+    this.processes.fill(0);
+    this.threads.fill(0);
+    this.pidCount = 0;
+    this.threadCount = 0;
+    const add = (counts: Uint32Array, state: number): void => {
+      counts[state] = (counts[state] ?? 0) + 1;
+    };
+    let names: string[];
+    try {
+      names = readdirSync(this.procfs);
+    } catch (error) {
+      throw new ReaderError(systemError(error).code, this.procfs);
+    }
+    for (const pid of names.filter(isNumber).sort((a, b) => Number(a) - Number(b))) {
+      const process = readStat(`${this.procfs}/${pid}/stat`);
+      if (process === undefined) continue;
+      this.pidCount += 1;
+      this.threadCount += process.threads;
+      add(this.processes, process.state);
+      add(this.threads, process.state);
+      if (process.threads === 1) continue;
+      const folder = `${this.procfs}/${pid}/task`;
+      for (const tid of (unlessGone(folder, () => readdirSync(folder)) ?? []).filter(isNumber)) {
+        const thread = tid === pid ? undefined : readStat(`${folder}/${tid}/stat`);
+        if (thread !== undefined) add(this.threads, thread.state);
+      }
+    }
+  }
+
+  close(): void {
+    // nothing is kept open
+  }
+}
+
 // --- Pages ---
 
 class PageWriter {
@@ -514,6 +611,10 @@ class ReferenceReaders implements Readers {
 
   mounts(): MountStats {
     return new ReferenceMounts();
+  }
+
+  tasks(procfs: string): TaskCensus {
+    return new ReferenceTasks(procfs);
   }
 
   uname(): Uname {

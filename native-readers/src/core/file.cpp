@@ -7,11 +7,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
+
+#include "core/folder.hpp"
 
 namespace readers {
 namespace {
 
 constexpr size_t kFirstCapacity = size_t{64} << 10U;
+// The kernel adds a byte to what /proc/sys is asked for: with it this is a page.
+constexpr size_t kSmallRead = 4095;
 
 // pread(2), repeated when a signal interrupted it. Returns the bytes read or a negative errno.
 ssize_t read_at(const Descriptor& file, char* into, size_t room, size_t offset) noexcept {
@@ -38,10 +43,12 @@ int Descriptor::release() noexcept {
   return number;
 }
 
-int Descriptor::open(const char* path) noexcept {
+int Descriptor::open(const char* path) noexcept { return open_below(Descriptor(), path); }
+
+int Descriptor::open_below(const Descriptor& folder, const char* path) noexcept {
   close();
   do {
-    number_ = ::open(path, O_RDONLY | O_CLOEXEC);
+    number_ = ::openat(folder.is_open() ? folder.number() : AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
   } while (number_ < 0 && errno == EINTR);
   return number_ < 0 ? errno : 0;
 }
@@ -61,21 +68,42 @@ bool TextBuffer::grow_to(size_t capacity) noexcept {
   return true;
 }
 
-int TextBuffer::read_whole(const Descriptor& file, size_t cap, bool one_record) noexcept {
+int TextBuffer::read_whole(const Descriptor& file, size_t cap, bool one_record, size_t expected) noexcept {
   size_ = 0;
   if (!grow_to(kFirstCapacity)) return ENOMEM;
   size_t size = 0;
+  size_t offered = expected <= kSmallRead / 2 ? kSmallRead : capacity_;
   for (;;) {
     // One byte more than the cap is asked for, which tells "exactly the cap" from "too large".
     if (size == capacity_ && !grow_to(std::min(capacity_ * 2, std::max(cap + 1, kFirstCapacity)))) return ENOMEM;
-    const ssize_t got = read_at(file, bytes_.get() + size, capacity_ - size, size);
+    const size_t room = std::min(offered, capacity_ - size);
+    const ssize_t got = read_at(file, bytes_.get() + size, room, size);
     if (got < 0) return static_cast<int>(-got);
     if (got == 0) break;
-    const bool is_short = static_cast<size_t>(got) < capacity_ - size;
+    const bool is_short = static_cast<size_t>(got) < room;
+    if (!is_short) offered = SIZE_MAX;
     size += static_cast<size_t>(got);
     if (size > cap) return EFBIG;
     if (one_record && is_short) break;
   }
+  size_ = size;
+  return 0;
+}
+
+int TextBuffer::read_names(const Descriptor& folder, size_t cap) noexcept {
+  size_ = 0;
+  if (!grow_to(kFirstCapacity)) return ENOMEM;
+  int error = 0;
+  size_t size = 0;
+  const int failed = list_names(folder, [&](const char* name) {
+    const size_t length = std::strlen(name) + 1;
+    if (error == 0 && size + length > cap) error = EFBIG;
+    if (error == 0 && size + length > capacity_ && !grow_to(capacity_ * 2)) error = ENOMEM;
+    if (error != 0) return;
+    std::memcpy(bytes_.get() + size, name, length);
+    size += length;
+  });
+  if (failed != 0 || error != 0) return failed != 0 ? failed : error;
   size_ = size;
   return 0;
 }

@@ -25,8 +25,9 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() { close(); }
 
-  // Opens read-only and close-on-exec. Returns 0 or an errno.
+  // Opens read-only and close-on-exec, below `folder` unless the path is absolute. Returns 0 or an errno.
   [[nodiscard]] int open(const char* path) noexcept;
+  [[nodiscard]] int open_below(const Descriptor& folder, const char* path) noexcept;
   void close() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
   [[nodiscard]] int number() const noexcept { return number_; }
@@ -41,8 +42,11 @@ class TextBuffer {
  public:
   // Reads from the file's start until read(2) answers 0 (a short read is not the end). Returns 0 or an errno; EFBIG past `cap`.
   // `one_record`: the kernel prints the file as one record, of which a read hands out all there is room for; a short read
-  // is the end then.
-  [[nodiscard]] int read_whole(const Descriptor& file, size_t cap, bool one_record = false) noexcept;
+  // is the end then. `expected`: how long the text was the last time. No more room than that wants is offered to the first
+  // read, because some files (/proc/sys) zero a buffer of the size asked for.
+  [[nodiscard]] int read_whole(const Descriptor& file, size_t cap, bool one_record = false, size_t expected = 0) noexcept;
+  // The names in a folder, each ended by NUL, in the kernel's order. Returns 0 or an errno; EFBIG past `cap`.
+  [[nodiscard]] int read_names(const Descriptor& folder, size_t cap) noexcept;
   // One read of at most kAttributeBytes. Returns 0 or an errno.
   [[nodiscard]] int read_attribute(const Descriptor& file) noexcept;
   [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get(), size_}; }

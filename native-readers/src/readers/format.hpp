@@ -28,6 +28,7 @@ struct Format {
   bool reopen = false;
   bool attribute = false;
   bool record = false;
+  bool names = false;
   // Largest text in bytes.
   size_t cap = 0;
 

@@ -14,22 +14,20 @@ namespace {
 
 constexpr time_t kPatienceSeconds = 2;
 // The kernel fills a part up to the room that its reader offers, 32 KiB at most.
-constexpr size_t kPartBytes = size_t{64} << 10;
+constexpr size_t kPartBytes = size_t{32} << 10U;
 
-// A socket that is closed at the end of a question.
-class Socket {
- public:
-  explicit Socket(int protocol) noexcept : descriptor_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-
- private:
-  int descriptor_;
-};
+// Opens a socket for questions. Returns 0 or an errno.
+int open_socket(int protocol, bool strict, Descriptor& into) noexcept {
+  Descriptor made(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!made.is_open()) return errno;
+  const timeval patience{.tv_sec = kPatienceSeconds, .tv_usec = 0};
+  if (setsockopt(made.number(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
+  const int on = 1;
+  // Kernels before 4.20 do not know it and are not strict.
+  if (strict) static_cast<void>(setsockopt(made.number(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on));
+  into = std::move(made);
+  return 0;
+}
 
 enum class Part { more, end };
 
@@ -58,46 +56,63 @@ Part read_part(std::span<const uint8_t> part, int& error) noexcept {
 
 }  // namespace
 
-int ask_netlink(int protocol, bool strict, std::span<const uint8_t> request, std::vector<uint8_t>& answer) {
-  answer.clear();
-  const Socket kernel(protocol);
-  if (kernel.descriptor() < 0) return errno;
-  const timeval patience{.tv_sec = kPatienceSeconds, .tv_usec = 0};
-  if (setsockopt(kernel.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) return errno;
-  const int on = 1;
-  // Kernels before 4.20 do not know it and are not strict.
-  if (strict) static_cast<void>(setsockopt(kernel.descriptor(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on));
+int NetlinkClient::ask(int protocol, bool strict, std::span<const uint8_t> request) {
+  size_ = 0;
+  auto known = std::find_if(sockets_.begin(), sockets_.end(), [&](const Socket& socket) {
+    return socket.protocol == protocol && socket.strict == strict;
+  });
+  if (known == sockets_.end()) {
+    Descriptor made;
+    if (const int error = open_socket(protocol, strict, made); error != 0) return error;
+    known = sockets_.insert(sockets_.end(), Socket{protocol, strict, std::move(made)});
+  }
+  bool is_complete = false;
+  const int error = ask_on(known->descriptor, request, is_complete);
+  if (!is_complete) sockets_.erase(known);
+  if (error != 0) size_ = 0;
+  return error;
+}
+
+int NetlinkClient::ask_on(const Descriptor& socket, std::span<const uint8_t> request, bool& is_complete) {
   sockaddr_nl to{};
   to.nl_family = AF_NETLINK;
-  if (sendto(kernel.descriptor(), request.data(), request.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) return errno;
+  if (sendto(socket.number(), request.data(), request.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) {
+    return errno;
+  }
   for (;;) {
-    const size_t before = answer.size();
-    if (before > kLargestAnswer) return EFBIG;
-    answer.resize(before + kPartBytes);
+    if (size_ > kLargestAnswer) return EFBIG;
+    if (capacity_ - size_ < kPartBytes && !grow_to(std::max(capacity_ * 2, size_ + kPartBytes))) return ENOMEM;
     sockaddr_nl from{};
-    iovec room{.iov_base = answer.data() + before, .iov_len = kPartBytes};
+    iovec room{.iov_base = bytes_.get() + size_, .iov_len = kPartBytes};
     msghdr message{};
     message.msg_name = &from;
     message.msg_namelen = sizeof from;
     message.msg_iov = &room;
     message.msg_iovlen = 1;
-    const ssize_t got = recvmsg(kernel.descriptor(), &message, 0);
-    if (got < 0 && errno == EINTR) {
-      answer.resize(before);
-      continue;
-    }
+    const ssize_t got = recvmsg(socket.number(), &message, 0);
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
-    answer.resize(before + static_cast<size_t>(got));
     if ((message.msg_flags & MSG_TRUNC) != 0) return EMSGSIZE;
     // Anyone may send to a netlink socket; only the kernel has number 0.
-    if (from.nl_pid != 0) {
-      answer.resize(before);
-      continue;
-    }
+    if (from.nl_pid != 0) continue;
     if (got == 0) return EPIPE;
+    const std::span<const uint8_t> part(bytes_.get() + size_, static_cast<size_t>(got));
+    size_ += part.size();
     int error = 0;
-    if (read_part(std::span<const uint8_t>(answer).subspan(before), error) == Part::end) return error;
+    if (read_part(part, error) == Part::end) {
+      is_complete = error != EBADMSG;
+      return error;
+    }
   }
+}
+
+bool NetlinkClient::grow_to(size_t capacity) noexcept {
+  auto* grown = static_cast<uint8_t*>(std::realloc(bytes_.get(), capacity));
+  if (grown == nullptr) return false;
+  static_cast<void>(bytes_.release());
+  bytes_.reset(grown);
+  capacity_ = capacity;
+  return true;
 }
 
 }  // namespace readers

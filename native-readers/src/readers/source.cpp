@@ -3,13 +3,25 @@
 namespace readers {
 
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
-  if (!file_.is_open()) {
+  const bool was_open = file_.is_open();
+  if (!was_open) {
     if (const int error = file_.open(path_.c_str()); error != 0) return error;
   }
-  const int error = format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap, format.record);
+  int error = read_open(format, buffer);
+  // A kept folder that is gone is empty or says so; another may stand in its place.
+  if (format.names && was_open && (error != 0 || buffer.view().empty())) {
+    error = file_.open(path_.c_str());
+    if (error == 0) error = read_open(format, buffer);
+  }
   // After any error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place.
   if (format.reopen || error != 0 || !keep.may_keep(file_)) file_.close();
+  if (error == 0) size_ = buffer.view().size();
   return error;
+}
+
+int Source::read_open(const Format& format, TextBuffer& buffer) noexcept {
+  if (format.names) return buffer.read_names(file_, format.cap);
+  return format.attribute ? buffer.read_attribute(file_) : buffer.read_whole(file_, format.cap, format.record, size_);
 }
 
 ScanResult Source::scan(const Format& format, const KeepRule& keep, TextBuffer& buffer, std::span<double> room) noexcept {

@@ -42,8 +42,12 @@ class Source {
   void forget() noexcept { known_ = false; }
 
  private:
+  [[nodiscard]] int read_open(const Format& format, TextBuffer& buffer) noexcept;
+
   std::string path_;
   Descriptor file_;
+  // Bytes of the text last read.
+  size_t size_ = 0;
   Scan last_;
   // False before the first scan and after a failed one: the next scan counts as changed.
   bool known_ = false;

@@ -24,7 +24,7 @@ export const report = reportNode;
 /** Parts are opened by their first collect and kept; one that cannot be opened is tried again in its next run. */
 class NodeSession implements HostSession {
   readonly #scope: Scope;
-  readonly #open = new Map<string, PartReader>();
+  readonly #open = new Map<string, { readonly reader: PartReader; readonly scope: PartScope }>();
 
   constructor(scope: Scope) {
     this.#scope = scope;
@@ -35,7 +35,7 @@ class NodeSession implements HostSession {
   }
 
   replay(part: string, sheet: Sheet, steps: ReplaySteps): boolean {
-    const reader = this.#open.get(part);
+    const reader = this.#open.get(part)?.reader;
     if (reader?.replay === undefined) return false;
     reader.replay(sheet, steps);
     steps.duration(durationSlot(part, sheet));
@@ -43,21 +43,25 @@ class NodeSession implements HostSession {
   }
 
   close(): void {
-    for (const reader of this.#open.values()) reader.close?.();
+    for (const { reader, scope } of this.#open.values()) {
+      reader.close?.();
+      scope.close();
+    }
     this.#open.clear();
   }
 
   #reader(name: string): PartReader {
     const known = this.#open.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.reader;
     const part = PARTS.get(name);
     if (part === undefined) throw new Error(`node has no part ${name}`);
     const { readers, roots, monotonicMs, wallMs, warn, parts } = this.#scope;
     // The main thread has checked the options against the schema made from the same table.
     const optionsOf = (of: HasOptions): PartOptions => new PartOptions(of, (this.#scope.options ?? {}) as NodeOptions);
     const isPartOn = (other: string): boolean => parts.includes(other);
-    const reader = part.open(new PartScope({ readers, roots, options: optionsOf(part), isPartOn, optionsOf, monotonicMs, wallMs, warn }));
-    this.#open.set(name, reader);
+    const scope = new PartScope({ readers, roots, options: optionsOf(part), isPartOn, optionsOf, monotonicMs, wallMs, warn });
+    const reader = part.open(scope);
+    this.#open.set(name, { reader, scope });
     return reader;
   }
 }

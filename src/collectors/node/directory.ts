@@ -1,38 +1,38 @@
-import { readdirSync } from 'node:fs';
 import { compareBytes } from '../../model/escape.ts';
-import { Absence } from './absence.ts';
-import { isMissing, readProblem } from './file-error.ts';
+import type { Readers } from '../../readers/readers.ts';
+import { OptionalSource, type Scan } from './optional-source.ts';
 
 /** The names in a folder, in byte order, dots left out. A new entry shows at the next scan. */
 export class Directory {
   readonly path: string;
   names: readonly string[] = [];
-  readonly #absence: Absence;
+  readonly #source: OptionalSource;
   #joined: string | undefined;
 
-  constructor(path: string, monotonicMs: () => number) {
+  constructor(path: string, readers: Readers, monotonicMs: () => number) {
     this.path = path;
-    this.#absence = new Absence(monotonicMs);
+    this.#source = new OptionalSource(readers.source(path, { names: true }), monotonicMs);
   }
 
-  /** Throws CollectError `read` for every failure but a missing folder. */
-  scan(): 'absent' | 'same' | 'changed' {
-    if (this.#absence.isRecent()) return 'absent';
-    let names: string[];
-    try {
-      names = readdirSync(this.path);
-    } catch (error) {
-      if (!isMissing(error)) throw readProblem(this.path, error);
-      this.#absence.note();
+  /** A missing folder is looked for once a minute. Throws ReaderError for every other failure. */
+  scan(): Scan {
+    const scan = this.#source.scan();
+    if (scan === 'absent') {
       this.#joined = undefined;
       this.names = [];
-      return 'absent';
     }
-    names.sort(compareBytes);
+    if (scan !== 'changed') return scan;
+    const text = this.#source.text();
+    const names = text.split('\0').slice(0, -1).sort(compareBytes);
+    // The kernel may list the same names in another order.
     const joined = names.join('/');
     if (joined === this.#joined) return 'same';
     this.#joined = joined;
     this.names = names;
     return 'changed';
+  }
+
+  close(): void {
+    this.#source.close();
   }
 }

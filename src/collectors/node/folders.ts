@@ -1,13 +1,16 @@
+import type { Readers } from '../../readers/readers.ts';
 import { Directory } from './directory.ts';
 
 /** Lists folders of a tree, as often as it is asked to; a missing one is looked for once a minute. */
 export class Folders {
+  readonly #readers: Readers;
   readonly #monotonicMs: () => number;
   #known = new Map<string, Directory>();
   #asked = new Map<string, Directory>();
   #hasChanged = false;
 
-  constructor(monotonicMs: () => number) {
+  constructor(readers: Readers, monotonicMs: () => number) {
+    this.#readers = readers;
     this.#monotonicMs = monotonicMs;
   }
 
@@ -20,13 +23,18 @@ export class Folders {
     this.#hasChanged = false;
     walk((path) => this.#list(path));
     if (this.#asked.size !== this.#known.size) this.#hasChanged = true;
+    if (this.#hasChanged) for (const [path, directory] of this.#known) if (!this.#asked.has(path)) directory.close();
     this.#known = this.#asked;
     return this.#hasChanged;
   }
 
+  close(): void {
+    for (const directory of this.#known.values()) directory.close();
+  }
+
   #list(path: string): readonly string[] {
     const known = this.#known.get(path);
-    const directory = known ?? new Directory(path, this.#monotonicMs);
+    const directory = known ?? new Directory(path, this.#readers, this.#monotonicMs);
     this.#asked.set(path, directory);
     const former = directory.names;
     try {

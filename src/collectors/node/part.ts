@@ -6,6 +6,7 @@ import { AttributeSet } from './attribute-set.ts';
 import { BoundSource, type Layout } from './bound-source.ts';
 import { ConstantSeries } from './constant-series.ts';
 import { Directory } from './directory.ts';
+import { Folders } from './folders.ts';
 import { OptionalSource } from './optional-source.ts';
 import type { HasOptions, PartOption, PartOptions } from './options.ts';
 
@@ -50,6 +51,7 @@ export class PartScope {
   readonly monotonicMs: () => number;
   readonly wallMs: () => number;
   readonly warn: (message: string) => void;
+  readonly #opened: { close(): void }[] = [];
 
   constructor(given: Pick<PartScope, 'readers' | 'roots' | 'options' | 'isPartOn' | 'optionsOf' | 'monotonicMs' | 'wallMs' | 'warn'>) {
     this.readers = given.readers;
@@ -99,6 +101,20 @@ export class PartScope {
 
   /** The names in a folder, looked at in each run; a missing folder is looked for once a minute. */
   directory(path: string): Directory {
-    return new Directory(path, this.monotonicMs);
+    const directory = new Directory(path, this.readers, this.monotonicMs);
+    this.#opened.push(directory);
+    return directory;
+  }
+
+  /** The names in many folders of a tree. */
+  folders(): Folders {
+    const folders = new Folders(this.readers, this.monotonicMs);
+    this.#opened.push(folders);
+    return folders;
+  }
+
+  /** Closes what the scope itself keeps open; the part closes the rest. */
+  close(): void {
+    for (const opened of this.#opened) opened.close();
   }
 }

@@ -3,7 +3,7 @@ import { type Family, family, type MetricType } from '../../../model/family.ts';
 import { DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
 import { checkFigures, type Figure, setFigure } from '../figures.ts';
-import { Folders } from '../folders.ts';
+import type { Folders } from '../folders.ts';
 import { floatOf } from '../go-float.ts';
 import { decimalOf } from '../go-integer.ts';
 import { KeptSeries } from '../kept-series.ts';
@@ -165,7 +165,7 @@ class Bcache {
   constructor(scope: PartScope) {
     this.#scope = scope;
     this.#root = scope.sys('fs/bcache');
-    this.#folders = new Folders(scope.monotonicMs);
+    this.#folders = scope.folders();
     this.#files = new DeviceFiles(scope.readers, scope.monotonicMs);
     this.#withPriority = scope.options.isOn('priorityStats');
   }

@@ -4,7 +4,7 @@ import { legalRun } from '../legal-run.ts';
 import { type Family, family } from '../../../model/family.ts';
 import type { ConstantSeries } from '../constant-series.ts';
 import { parseProblem } from '../file-error.ts';
-import { Folders } from '../folders.ts';
+import type { Folders } from '../folders.ts';
 import { floatOf } from '../go-float.ts';
 import { decimalOf } from '../go-integer.ts';
 import { ParsedSource, wordsOf } from '../parsed-source.ts';
@@ -228,7 +228,7 @@ class Bcachefs {
   constructor(scope: PartScope) {
     this.#scope = scope;
     this.#root = scope.sys('fs/bcachefs');
-    this.#folders = new Folders(scope.monotonicMs);
+    this.#folders = scope.folders();
     this.#series = scope.constants();
   }
 

@@ -6,7 +6,7 @@ import { ReaderError } from '../../../readers/readers.ts';
 import { type BtrfsDevice, BtrfsDevices, ERROR_TYPES } from '../btrfs-devices.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
-import { Folders } from '../folders.ts';
+import type { Folders } from '../folders.ts';
 import { decimalOf } from '../go-integer.ts';
 import { KeptSeries } from '../kept-series.ts';
 import { ParsedSource, wordsOf } from '../parsed-source.ts';
@@ -166,7 +166,7 @@ class Btrfs {
   constructor(scope: PartScope) {
     this.#scope = scope;
     this.#root = scope.sys('fs/btrfs');
-    this.#folders = new Folders(scope.monotonicMs);
+    this.#folders = scope.folders();
     this.#files = new DeviceFiles(scope.readers, scope.monotonicMs);
     this.#devices = new BtrfsDevices(scope);
   }

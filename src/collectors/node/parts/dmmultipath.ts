@@ -3,7 +3,6 @@ import { CollectError } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { errnoOf } from '../file-error.ts';
-import { Folders } from '../folders.ts';
 import type { NodePart } from '../part.ts';
 
 const DEVICE = ['device', 'sysfs_name'];
@@ -48,7 +47,7 @@ export const part: NodePart = {
   open(scope) {
     const root = scope.sys('block');
     const folder = scope.directory(root);
-    const folders = new Folders(scope.monotonicMs);
+    const folders = scope.folders();
     const uuids = new DeviceFiles(scope.readers, scope.monotonicMs);
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
     let mapped: readonly { readonly name: string; readonly uuid: DeviceFile }[] = [];

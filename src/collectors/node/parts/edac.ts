@@ -2,7 +2,6 @@ import { OK } from '../../../collect/contract.ts';
 import { type Family, family } from '../../../model/family.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { type Figure, setFigure } from '../figures.ts';
-import { Folders } from '../folders.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
 
@@ -66,7 +65,7 @@ export const part: NodePart = {
   families: [CORRECTED, UNCORRECTED, ROW_CORRECTED, ROW_UNCORRECTED, CHANNEL_CORRECTED, CHANNEL_UNCORRECTED],
   open(scope) {
     const root = scope.sys('devices/system/edac/mc');
-    const folders = new Folders(scope.monotonicMs);
+    const folders = scope.folders();
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
     let controllers: readonly Controller[] = [];
     let labelled: readonly { readonly file: DeviceFile; readonly label: string }[] = [];

@@ -8,7 +8,7 @@ import type { ConstantSeries } from '../constant-series.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import type { Directory } from '../directory.ts';
 import type { Filter } from '../filter.ts';
-import { Folders } from '../folders.ts';
+import type { Folders } from '../folders.ts';
 import { floatOf } from '../go-float.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart, PartScope } from '../part.ts';
@@ -180,7 +180,7 @@ class Chips {
 
   constructor(scope: PartScope) {
     this.#folder = scope.directory(scope.sys('class/hwmon'));
-    this.#folders = new Folders(scope.monotonicMs);
+    this.#folders = scope.folders();
     this.#files = new DeviceFiles(scope.readers, scope.monotonicMs);
     this.#names = scope.constants();
     this.#monotonicMs = scope.monotonicMs;

@@ -4,7 +4,6 @@ import { ABSENCE_MS } from '../absence.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
 import { checkFigures, type Figure, setFigure } from '../figures.ts';
-import { Folders } from '../folders.ts';
 import { integerOf } from '../go-integer.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
@@ -186,7 +185,7 @@ export const part: NodePart = {
   open(scope) {
     const root = scope.sys('class/infiniband');
     const folder = scope.directory(root);
-    const folders = new Folders(scope.monotonicMs);
+    const folders = scope.folders();
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
     const filter = scope.options.filter('device-exclude', 'device-include');
     let devices: readonly Device[] = [];
