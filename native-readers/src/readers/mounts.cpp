@@ -12,6 +12,9 @@ namespace {
 // statfs(2) needs next to nothing; hung helpers should cost as little.
 constexpr size_t kHelperStackBytes = size_t{64} << 10U;
 
+// Longer than the usual interval between two runs.
+constexpr std::chrono::milliseconds kRest{40'000};
+
 // Says that f_flags is filled in (include/linux/statfs.h, ST_VALID); glibc has no name for it and hides it in statvfs(3).
 constexpr int64_t kFlagsAreValid = 0x20;
 
@@ -77,10 +80,11 @@ struct MountCalls::Helper {
   Clock::time_point since;
   // Left with its call; another has taken over.
   bool replaced = false;
+  bool rests = false;
 };
 
 MountCalls& MountCalls::process() {
-  static auto* const registry = new MountCalls(&::statfs);
+  static auto* const registry = new MountCalls(&::statfs, kRest);
   return *registry;
 }
 
@@ -153,18 +157,28 @@ void MountCalls::run(std::span<const std::shared_ptr<Call>> calls, std::chrono::
 
 size_t MountCalls::helpers() {
   const std::lock_guard lock(mutex_);
-  return helpers_;
+  return helpers_ - (current_ != nullptr && current_->rests ? 1 : 0);
 }
 
 void MountCalls::ensure_helper() {
-  if (current_ != nullptr || queue_.empty()) return;
+  if (queue_.empty()) return;
+  if (current_ != nullptr) {
+    if (current_->rests) {
+      current_->since = Clock::now();
+      work_.notify_all();
+    }
+    return;
+  }
   const int error = start_helper();
   if (error == 0) return;
   for (; !queue_.empty(); queue_.pop_front()) finish(*queue_.front(), error, {});
 }
 
 void MountCalls::replace_helper() {
-  if (current_ != nullptr) current_->replaced = true;
+  if (current_ != nullptr) {
+    current_->replaced = true;
+    work_.notify_all();
+  }
   current_ = nullptr;
   ensure_helper();
 }
@@ -185,7 +199,15 @@ void* MountCalls::helper_main(void* argument) {
 
 void MountCalls::work(Helper& self) {
   std::unique_lock lock(mutex_);
-  while (!self.replaced && !queue_.empty()) {
+  while (!self.replaced) {
+    if (queue_.empty()) {
+      if (rest_.count() == 0) break;
+      self.rests = true;
+      const bool has_work = work_.wait_for(lock, rest_, [&] { return self.replaced || !queue_.empty(); });
+      self.rests = false;
+      if (!has_work) break;
+      continue;
+    }
     // Held here as well: the call must outlive everyone who named it.
     const std::shared_ptr<Call> call = std::move(queue_.front());
     queue_.pop_front();

@@ -29,7 +29,8 @@ using StatfsFunction = int (*)(const char* path, struct statfs* result);
 
 // The calls of a process, at most one per path.
 //
-// One helper thread makes them in turn and ends when nothing is left to do. A helper that stays in one call for longer than
+// One helper thread makes them in turn. With nothing left to do it waits a while for more, since making a thread for each
+// run costs more than the calls, and then ends. A helper that stays in one call for longer than
 // its patience (a run's wait shared out among its paths) is left with that call and another takes the rest: so every path
 // gets its turn within one wait even when all of them hang, and a process has as many spare threads as hung mounts.
 //
@@ -40,7 +41,9 @@ class MountCalls {
   // One path's call, shared by all who name the path. Guarded by the registry's mutex.
   class Call;
 
-  explicit MountCalls(StatfsFunction statfs_function) noexcept : statfs_(statfs_function) {}
+  // `rest`: how long a helper without work waits for more. A registry that is to be destroyed has none.
+  explicit MountCalls(StatfsFunction statfs_function, std::chrono::milliseconds rest = {}) noexcept
+      : statfs_(statfs_function), rest_(rest) {}
   MountCalls(const MountCalls&) = delete;
   MountCalls& operator=(const MountCalls&) = delete;
 
@@ -57,7 +60,7 @@ class MountCalls {
   void run(std::span<const std::shared_ptr<Call>> calls, std::chrono::milliseconds wait, std::span<int32_t> status,
            std::span<double> numbers);
 
-  // Threads that are at work or hung.
+  // Threads that are at work or hung; one that rests does not count.
   [[nodiscard]] size_t helpers();
 
  private:
@@ -75,11 +78,13 @@ class MountCalls {
   [[nodiscard]] int start_helper();
 
   const StatfsFunction statfs_;
+  const std::chrono::milliseconds rest_;
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Call>, std::less<>> calls_;
   std::deque<std::shared_ptr<Call>> queue_;
   // The helper that takes from the queue; null when none does. Valid while it is set: a helper clears it before it ends.
   Helper* current_ = nullptr;
+  std::condition_variable work_;
   size_t helpers_ = 0;
 };
 
