@@ -225,7 +225,8 @@ void test_real_hang() {
     return;
   }
   // Of its own: a resting helper of the process's registry is in the namespace it was made in. It outlives its helpers.
-  MountCalls& registry = *new MountCalls(&::statfs);
+  static auto* const own = new MountCalls(&::statfs);
+  MountCalls& registry = *own;
   Run run(registry, {folder, "/"});
   run(registry, 1500ms);
   CHECK((run.status == std::vector<int32_t>{kMountStuck, 0}));
@@ -255,7 +256,8 @@ void test_mounts() {
   test_many_threads(registry);
   // The same with helpers that rest, some of them to the end of the program.
   HangingMounts::instance().forget_calls();
-  MountCalls& resting = *new MountCalls(&HangingMounts::statfs, 20ms);
+  static auto* const kept = new MountCalls(&HangingMounts::statfs, 20ms);
+  MountCalls& resting = *kept;
   test_all_well(resting);
   test_hanging(resting);
   test_abandoned(resting);
