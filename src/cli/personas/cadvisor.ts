@@ -54,7 +54,7 @@ const SWITCH_OFF: readonly (readonly [name: string, metavar: string, help: strin
   ['env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['docker_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
   ['containerd_env_metadata_whitelist', 'LIST', 'variables of containers that become labels', 'variables of containers are not printed: they hold secrets'],
-  ['resctrl_interval', 'DURATION', 'how often resctrl is read', 'this release does not have resctrl'],
+  ['resctrl_interval', 'DURATION', 'how often resctrl is read', 'monitoring groups are looked for in every run, and never made'],
   ['application_metrics_count_limit', 'NUMBER', 'most metrics of applications', 'metrics of applications are for Prometheus to scrape'],
   ['container_hints', 'PATH', 'mounts of plain cgroups', 'this release has no hints'],
   ['max_procs', 'NUMBER', 'CPUs to use', 'there is no Go runtime here; collecting takes one thread'],
@@ -100,7 +100,6 @@ const REFUSED: readonly (readonly [name: string, metavar: string, help: string, 
 /** Groups that show nothing here, and why. */
 const EMPTY_GROUPS: Readonly<Record<string, string>> = {
   app: 'metrics of applications are for Prometheus to scrape',
-  resctrl: 'resctrl is not read',
 };
 
 const groupsOf = (text: string): string[] =>

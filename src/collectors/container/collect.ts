@@ -24,6 +24,7 @@ import type { ContainerOptions } from './options.ts';
 import { loadGroup, noLoadGroup } from './load-reader.ts';
 import { processGroup } from './process.ts';
 import { processFilesGroup, schedGroup, tcpGroup, udpGroup } from './processes.ts';
+import { Resctrl } from './resctrl.ts';
 import { referencedGroup } from './referenced.ts';
 import { advancedTcpGroup } from './tcp-statistics.ts';
 import { Topology } from './topology.ts';
@@ -63,6 +64,7 @@ export function open(scope: Scope): HostSession {
   for (const part of scope.parts) {
     const systems = scope.parts.includes('disk') ? { mounts, procfs: roots.procfs } : undefined;
     if (part === 'perf_event') groups.set(part, new PerfEventsPart(shared, options.perf_events_config, roots.sysfs, options.percpu));
+    if (part === 'resctrl') groups.set(part, new Resctrl(shared, roots.sysfs));
     if (part === 'diskIO') groups.set(part, new DiskIo(shared, new BlockDevices(roots, monotonicMs), systems));
     if (part === 'disk') groups.set(part, new FileSystems(shared, readers.mounts(), mounts, roots, runtimes));
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));

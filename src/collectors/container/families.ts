@@ -229,6 +229,15 @@ export const PERF = {
   ]),
 } as const;
 
+/** Off by default, as with the peer. */
+export const RESCTRL = {
+  occupancy: perCgroup('container_llc_occupancy_bytes', 'gauge', 'Last-level cache that the group occupies on a NUMA node, in bytes.', ['node_id']),
+  bandwidth: perCgroup('container_memory_bandwidth_bytes', 'gauge', 'Bytes that the group has moved to and from memory, of a NUMA node.', ['node_id']),
+  localBandwidth: perCgroup('container_memory_bandwidth_local_bytes', 'gauge', 'Bytes that the group has moved to and from memory of the same NUMA node.', [
+    'node_id',
+  ]),
+} as const;
+
 /** Off by default: ninety-nine series for each network namespace. */
 export const ADVANCED_TCP = {
   stats: perCgroup('container_network_advance_tcp_stats_total', 'gauge', "The kernel's TCP counters in the network namespace, by their names.", ['tcp_state']),
