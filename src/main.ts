@@ -19,22 +19,30 @@ const COLLECTOR_FAILED = 3;
 /** A stop takes at most this long, whatever hangs. */
 const GRACE_MS = 800;
 
-async function main(): Promise<number | undefined> {
+/** What the host lane loads before the plan is known: the collect sides that run where nothing is configured. */
+const PROBABLE = ['node', 'container', 'exporterd'].map((name) => new URL(`./collectors/${name}/collect.js`, import.meta.url).href);
+
+async function main(): Promise<void> {
   const version = packageVersion();
   const planned = prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
-  // The rest of the program is loaded while the plan is made.
-  const rest = Promise.all([import('./daemon/daemon.ts'), import('./log.ts'), import('./wire/open.ts')]);
+  // The rest of the program is loaded while the plan is made, and threads begin to load theirs.
+  const rest = Promise.all([
+    import('./daemon/threads.ts').then(({ startThreads }) => startThreads(PROBABLE)),
+    import('./daemon/daemon.ts'),
+    import('./log.ts'),
+    import('./wire/open.ts'),
+  ]);
   const prepared = await planned;
   if (prepared.kind === 'print') {
-    await print(prepared.text);
-    return 0;
+    await print(process.stdout, prepared.text);
+    return exitNow(0);
   }
   if (prepared.kind === 'usage') {
-    process.stderr.write(`${prepared.text}\n`);
-    return USAGE;
+    await print(process.stderr, `${prepared.text}\n`);
+    return exitNow(USAGE);
   }
   const { settings: config, plan: wanted } = prepared;
-  const [{ Daemon }, { createLog }, { openServer }] = await rest;
+  const [threads, { Daemon }, { createLog }, { openServer }] = await rest;
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
   for (const warning of prepared.warnings) log.warn(warning);
   const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server, { limitSendBuffers });
@@ -54,12 +62,13 @@ async function main(): Promise<number | undefined> {
     maxRequests: config.web.maxRequests,
     idleViewMs: config.views.idleSeconds * 1000,
     filteredViews: config.views.filteredMax,
+    threads,
   });
   if (prepared.kind === 'once') {
     await daemon.apply({ ...wanted, listeners: [] });
     const front = wanted.listeners[0]?.routes[0]?.filter as ViewFilter;
     const { text, failed } = await daemon.page('once', front);
-    await print(text);
+    await print(process.stdout, text);
     return stop(daemon, failed ? COLLECTOR_FAILED : 0);
   }
   log.info('starting', {
@@ -82,7 +91,6 @@ async function main(): Promise<number | undefined> {
   log.info('ready');
   collectGarbage();
   trimMemory();
-  return undefined;
 }
 
 /** The plan, made in a thread that ends and takes with it what planning needs. */
@@ -93,8 +101,8 @@ async function prepareApart(called: Called): Promise<Prepared> {
 }
 
 /** Resolves when all of it is in the pipe: a reader may be slower than the end of the process. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((resolve) => stream.write(text, () => resolve()));
 }
 
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
@@ -110,8 +118,7 @@ function packageVersion(): string {
 }
 
 try {
-  const code = await main();
-  if (code !== undefined) process.exitCode = code;
+  await main();
 } catch (error) {
   process.stderr.write(
     `exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

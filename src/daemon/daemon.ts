@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { makeBoard } from '../collect/board.ts';
 import { Channel, type ChannelMemory, EMPTY_PAGE, makeChannel, wantVariant } from '../collect/channel.ts';
 import { type FailureCode, ROLES, type Role } from '../collect/contract.ts';
@@ -19,6 +19,7 @@ import type { ViewMemory } from '../views/view.ts';
 import type { Listening, Site, WireServer } from '../wire/server.ts';
 import { type Plan, type PlannedJob, type PlannedListener, shows, TARGET_VARIANT, targetVariant, type ViewFilter } from './plan.ts';
 import { site } from './site.ts';
+import { startThreads, type Threads } from './threads.ts';
 
 export interface DaemonOptions {
   readonly clock: Clock;
@@ -31,6 +32,8 @@ export interface DaemonOptions {
   readonly maxRequests: number;
   readonly idleViewMs: number;
   readonly filteredViews: number;
+  /** Left out: started now. */
+  readonly threads?: Threads;
 }
 
 interface LiveJob {
@@ -95,7 +98,9 @@ export class Daemon {
         this.#scheduler.removeView(name);
       },
     });
+    const threads = options.threads ?? startThreads();
     this.#scheduler = new Scheduler({
+      hostThread: threads.host,
       clock: options.clock,
       builderBell: this.#bellMemory,
       shards: options.shards,
@@ -113,14 +118,7 @@ export class Daemon {
       },
       onChange: () => ring(this.#bell),
     });
-    this.#builderPool = new Piscina({
-      filename: new URL('../views/builder.js', import.meta.url).href,
-      minThreads: 1,
-      maxThreads: 1,
-      atomics: 'disabled',
-      recordTiming: false,
-      resourceLimits: { maxYoungGenerationSizeMb: 2 },
-    });
+    this.#builderPool = threads.builder;
     const { port1, port2 } = this.#builderPort;
     const task: BuilderTask = {
       bell: this.#bellMemory,

@@ -1,4 +1,4 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { CHANNEL_LAYOUT } from '../collect/channel.ts';
 import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
 import { loadModule } from '../collect/load-module.ts';
@@ -7,7 +7,13 @@ import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
-import { failureOf, Job, type JobSpec, type LaneNews, Replay, sessionKey } from './work.ts';
+import { failureOf, Job, type JobSpec, type LaneNews, Replay, ownData, sessionKey } from './work.ts';
+
+/** Given to the thread when it starts. */
+export interface HostLaneData {
+  /** Modules that it will probably need, loaded while nobody waits for it. */
+  readonly preload: readonly string[];
+}
 
 /** The one task of a host lane's pool: it lasts as long as the thread. */
 export interface HostLaneTask {
@@ -21,6 +27,9 @@ export interface HostLaneTask {
 }
 
 export type HostLaneMail = { readonly kind: 'add'; readonly jobs: readonly JobSpec[] } | { readonly kind: 'remove'; readonly jobs: readonly number[] };
+
+// One that does not load says so to the job that needs it.
+for (const url of (ownData(workerData) as HostLaneData | undefined)?.preload ?? []) loadModule(url).catch(() => undefined);
 
 /**
  * Sleeps until jobs are due, runs them one after the other as one batch, and publishes each as it ends. Between batches the

@@ -4,7 +4,7 @@ import { loadModule } from '../collect/load-module.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
 import { ring } from './bell.ts';
-import { Job, type JobSpec, type LaneNews, sessionKey } from './work.ts';
+import { Job, type JobSpec, type LaneNews, ownData, sessionKey } from './work.ts';
 
 /** Given to every thread of a shard when it starts. */
 export interface ShardData {
@@ -30,17 +30,11 @@ interface Held {
 }
 
 const readers = loadReaders();
-const builderBell = new Int32Array((workerDataOf() as ShardData).builderBell);
+const builderBell = new Int32Array((ownData(workerData) as ShardData).builderBell);
 const jobs = new Map<number, Held>();
 const sessions = new Map<string, NetworkSession>();
 /** Travels with whichever round ends next. */
 const news: LaneNews[] = [];
-
-/** Piscina wraps the data it was given: [its own, ours]. */
-function workerDataOf(): unknown {
-  const data: unknown = workerData;
-  return Array.isArray(data) ? (data.at(-1) as unknown) : data;
-}
 
 /** Runs the due parts of one target over its kept connection, each published as it ends. Rounds of other targets go on meanwhile. */
 export default async function shardTask(task: ShardTask): Promise<RoundEnd> {

@@ -155,3 +155,8 @@ export function failureOf(error: unknown): { code: FailureCode; text: string } {
   if (error instanceof ReaderError) return { code: 'read', text: error.message };
   return { code: 'bug', text: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
+
+/** What a pool gave its thread: Piscina wraps it, [its own, ours]. */
+export function ownData(data: unknown): unknown {
+  return Array.isArray(data) ? (data.at(-1) as unknown) : data;
+}

@@ -1,7 +1,7 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Channel } from '../collect/channel.ts';
-import type { HostLaneMail, HostLaneTask } from '../lanes/host.ts';
+import type { HostLaneData, HostLaneMail, HostLaneTask } from '../lanes/host.ts';
 import { HostControl, MAX_JOBS, makeHostControl } from '../lanes/host-control.ts';
 import type { JobSpec, LaneNews } from '../lanes/work.ts';
 
@@ -41,7 +41,25 @@ function isPending({ spec, channel, lane }: HostJob): boolean {
 
 const NONE: readonly number[] = [];
 
+/** The thread of a lane. `preload`: addresses of modules that it loads before it is told what to do. */
+export function hostPool(preload: readonly string[] = []): Piscina {
+  return new Piscina({
+    filename: new URL('../lanes/host.js', import.meta.url).href,
+    minThreads: 1,
+    maxThreads: 1,
+    // The task never ends, so the worker never waits for another; the young generation is small since a cycle allocates little.
+    atomics: 'disabled',
+    recordTiming: false,
+    // Started before the settings are known, which threads take from there.
+    env: SHARE_ENV,
+    workerData: { preload } satisfies HostLaneData,
+    resourceLimits: { maxYoungGenerationSizeMb: 2 },
+  });
+}
+
 export interface HostLanesOptions {
+  /** A thread that was started before there was anything to run. */
+  readonly spare?: Piscina | undefined;
   readonly builderBell: SharedArrayBuffer;
   readonly monotonicMs: () => number;
   readonly onNews: (news: LaneNews) => void;
@@ -62,6 +80,7 @@ export class HostLanes {
   readonly #jobs = new Map<number, HostJob>();
   readonly #apart = new Set<Lane>();
   #common: Lane | undefined;
+  #spare: Piscina | undefined;
   #nextLane = 1;
   #restartMs = FIRST_RESTART_MS;
   #shortestDeadlineMs = Number.POSITIVE_INFINITY;
@@ -72,6 +91,7 @@ export class HostLanes {
 
   constructor(options: HostLanesOptions) {
     this.#options = options;
+    this.#spare = options.spare;
   }
 
   get lanes(): number {
@@ -79,7 +99,11 @@ export class HostLanes {
   }
 
   add(specs: readonly JobSpec[]): void {
-    if (specs.length === 0) return;
+    if (specs.length === 0) {
+      void this.#spare?.destroy();
+      this.#spare = undefined;
+      return;
+    }
     for (const spec of specs) {
       if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
       this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, restartMs: FIRST_RESTART_MS });
@@ -202,15 +226,8 @@ export class HostLanes {
   #open(apart: number): Lane {
     const control = makeHostControl();
     const { port1, port2 } = new MessageChannel();
-    const pool = new Piscina({
-      filename: new URL('../lanes/host.js', import.meta.url).href,
-      minThreads: 1,
-      maxThreads: 1,
-      // The task never ends, so the worker never waits for another; the young generation is small since a cycle allocates little.
-      atomics: 'disabled',
-      recordTiming: false,
-      resourceLimits: { maxYoungGenerationSizeMb: 2 },
-    });
+    const pool = this.#spare ?? hostPool();
+    this.#spare = undefined;
     const id = this.#nextLane++;
     const task: HostLaneTask = { lane: id, control, owners: this.#owners, builderBell: this.#options.builderBell, port: port2 };
     const ended = pool.run(task, { transferList: [port2] }) as Promise<void>;

@@ -1,3 +1,4 @@
+import type { Piscina } from 'piscina';
 import type { Pool } from '../collect/contract.ts';
 import { Channel } from '../collect/channel.ts';
 import { type JobSpec, type LaneNews, sessionKey } from '../lanes/work.ts';
@@ -18,6 +19,8 @@ export interface ScheduledJob {
 }
 
 export interface SchedulerOptions {
+  /** A thread for the host lane that was started before there was anything to run. */
+  readonly hostThread?: Piscina | undefined;
   readonly clock: Clock;
   readonly builderBell: SharedArrayBuffer;
   readonly shards: number;
@@ -117,6 +120,7 @@ export class Scheduler {
     };
     this.#host = new HostLanes({
       ...shared,
+      spare: options.hostThread,
       onTimeout,
       onCrash: (error, delayMs) => options.onLane('host', 'crash', { error: String(error), delay_ms: delayMs }),
     });
