@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { CollectorDefinition, Ending, HostModule, Roots } from '../src/collect/contract.ts';
-import { ROLES } from '../src/collect/contract.ts';
+import { makeBoard } from '../src/collect/board.ts';
+import type { CollectorDefinition, Ending, HostModule, NetworkModule, Part, Roots, Scope } from '../src/collect/contract.ts';
+import { CollectError, ROLES } from '../src/collect/contract.ts';
 import { discoverCollectors } from '../src/collect/discover.ts';
 import { Sheet } from '../src/collect/sheet.ts';
 import type { Family } from '../src/model/family.ts';
@@ -109,11 +110,21 @@ for (const definition of definitions) {
     }
   });
 
+  const elsewhere = definition.parts.filter((part) => part.elsewhere !== undefined);
+  if (elsewhere.length > 0) {
+    test(`${name}: on an empty machine every part that runs elsewhere ends, again and again, and leaves nothing open`, async () => {
+      for (const part of elsewhere) await elsewhereOnEmptyMachine(definition, part);
+      const before = descriptors();
+      for (const part of elsewhere) await elsewhereOnEmptyMachine(definition, part);
+      assert.deepEqual(descriptors(), before);
+    });
+  }
+
   if (definition.pool === 'host') {
     test(`${name}: on an empty machine every part ends, again and again, prints only families it has, and leaves nothing open`, async () => {
       const module = (await import(definition.worker.href)) as HostModule;
       assert.equal(module.report, definition.report);
-      await module.prepare?.(definition.parts.map((part) => part.name));
+      await module.prepare?.(here(definition).map((part) => part.name));
       // Once unmeasured: what a module opens for good at its first use is no leak.
       await onEmptyMachine(definition, module);
       const before = descriptors();
@@ -128,28 +139,65 @@ function isAmong(families: readonly Family[], name: string): boolean {
   return families.some((family) => family.name === name || (family.name.endsWith('*') && name.startsWith(family.name.slice(0, -1))));
 }
 
-/** Opens a session on empty roots, runs every part twice, closes. */
-async function onEmptyMachine(definition: CollectorDefinition, module: HostModule): Promise<void> {
+/** The parts that run in the collector's own pool. */
+function here(definition: CollectorDefinition): readonly Part[] {
+  return definition.parts.filter((part) => part.elsewhere === undefined);
+}
+
+function emptyMachine(definition: CollectorDefinition, parts: readonly Part[], monotonicMs: () => number): Scope {
   const root = mkdtempSync(join(folder, 'root-'));
   const roots: Roots = { procfs: join(root, 'proc'), sysfs: join(root, 'sys'), rootfs: root, udevData: join(root, 'udev') };
   for (const path of Object.values(roots)) mkdirSync(path as string, { recursive: true });
   const options = definition.options.parse({});
-  const [target] = definition.targets(options, {}, () => '');
+  const [target] = definition.targets(options, { DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${root}/bus` }, () => '');
   assert.ok(target !== undefined);
-  let monotonicMs = 1000;
-  const session = module.open({
+  return {
     options,
     roots,
     target,
-    parts: definition.parts.map((part) => part.name),
+    parts: parts.map((part) => part.name),
     readers: loadReaders(),
     deadlineMs: 1000,
-    monotonicMs: () => monotonicMs,
-    wallMs: () => 1.7e12 + monotonicMs,
+    ...(definition.hasBoard === true ? { board: makeBoard() } : {}),
+    monotonicMs,
+    wallMs: () => 1.7e12 + monotonicMs(),
     warn: () => undefined,
-  });
+  };
+}
+
+/** Opens a session of the part's own, runs it twice, closes. Whether anything answers is not known: on loopback something may. */
+async function elsewhereOnEmptyMachine(definition: CollectorDefinition, part: Part): Promise<void> {
+  const module = (await import(part.elsewhere?.worker.href ?? '')) as NetworkModule;
+  assert.equal(module.report, definition.report);
+  await module.prepare?.([part.name]);
+  let monotonicMs = 1000;
+  const session = module.open(emptyMachine(definition, [part], () => (monotonicMs += 1)));
   try {
-    for (const { name: part, families } of definition.parts) {
+    for (let run = 0; run < 2; run++) {
+      const signal = AbortSignal.timeout(5000);
+      const sheet = newSheet();
+      sheet.begin();
+      try {
+        await session.begin(signal);
+        await session.collect(part.name, sheet, signal);
+      } catch (error) {
+        assert.ok(error instanceof CollectError, `${part.name}: ${error instanceof Error ? error.stack : String(error)}`);
+      }
+      const text = sheet.text();
+      for (const family of text === '' ? [] : readFamilies(text)) assert.ok(isAmong(part.families, family.name), family.name);
+    }
+  } finally {
+    await session.close();
+    await session.close();
+  }
+}
+
+/** Opens a session on empty roots, runs every part twice, closes. */
+async function onEmptyMachine(definition: CollectorDefinition, module: HostModule): Promise<void> {
+  let monotonicMs = 1000;
+  const session = module.open(emptyMachine(definition, here(definition), () => monotonicMs));
+  try {
+    for (const { name: part, families } of here(definition)) {
       const sheet = newSheet();
       for (let run = 0; run < 2; run++) {
         // A minute later, so that what is missing is looked for again.

@@ -189,7 +189,7 @@ test('each package and each dangerous module is loaded in its own place only', (
     [/^pino$/, /^log\.ts$/],
     [/^yaml$/, /^config\//],
     [/uws|uWebSockets/, /^wire\//],
-    [/^node:https?$/, /^(wire|collectors\/container)\//],
+    [/^node:https?$/, /^(wire|collectors\/container|collectors\/node\/services\/supervisord)\//],
     [/^node:child_process$/, /^never$/],
   ];
   for (const [what, where] of places) for (const path of loaders((specifier) => what.test(specifier))) assert.match(path, where, `${path} loads ${what}`);

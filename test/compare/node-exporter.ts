@@ -11,7 +11,13 @@ export interface Peer {
 const START_MS = 10_000;
 
 /** Throws Error with its last words when it does not come up. */
-export async function startPeer(program: string, collectors: readonly string[], roots: Roots, flags: readonly string[] = []): Promise<Peer> {
+export async function startPeer(
+  program: string,
+  collectors: readonly string[],
+  roots: Roots,
+  flags: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Peer> {
   const child = spawn(
     program,
     [
@@ -25,7 +31,7 @@ export async function startPeer(program: string, collectors: readonly string[], 
       `--path.udev.data=${roots.udevData}`,
       ...flags,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...environment } },
   );
   const ended = once(child, 'exit');
   const stop = async (): Promise<void> => {

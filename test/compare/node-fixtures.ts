@@ -12,7 +12,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { discoverParts } from '../../src/collectors/node/discover.ts';
+import { discoverParts, discoverServices } from '../../src/collectors/node/discover.ts';
 import { type NodeOptions, optionKey, type OptionValue } from '../../src/collectors/node/options.ts';
 import { reportNode } from '../../src/collectors/node/report.ts';
 import type { Readers } from '../../src/readers/readers.ts';
@@ -77,7 +77,7 @@ export function fixtures(): readonly Fixture[] {
 
 /** Options from the peer's flags. Throws Error for a flag that no part has. */
 export async function optionsFrom(flags: readonly string[]): Promise<NodeOptions> {
-  const parts = await discoverParts();
+  const parts = [...(await discoverParts()), ...(await discoverServices())];
   const options: Record<string, Record<string, OptionValue>> = {};
   for (const flag of flags) {
     const [, no, name = '', value] = /^--(no-)?collector\.([^=]+)(?:=(.*))?$/s.exec(flag) ?? [];

@@ -1,7 +1,7 @@
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { ReplaySteps } from '../../readers/readers.ts';
-import { discoverParts } from './discover.ts';
+import { discoverParts, partNames } from './discover.ts';
 import { type HasOptions, type NodeOptions, PartOptions } from './options.ts';
 import { type NodePart, type PartReader, PartScope } from './part.ts';
 import { durationSlot, reportNode } from './report.ts';
@@ -10,7 +10,8 @@ const PARTS = new Map<string, NodePart>();
 
 /** Loads the files of these parts and no others: half of them are off by default. */
 export async function prepare(parts: readonly string[]): Promise<void> {
-  const missing = parts.filter((name) => !PARTS.has(name));
+  const ours = new Set(partNames());
+  const missing = parts.filter((name) => ours.has(name) && !PARTS.has(name));
   for (const part of await discoverParts(missing)) PARTS.set(part.name, part);
 }
 

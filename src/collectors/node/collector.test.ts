@@ -5,7 +5,7 @@ import { LIVE_ROOTS, nodePages } from '../../../test/compare/node-page.ts';
 import { bothReaders } from '../../../test/compare/node-tree.ts';
 import { compareBytes } from '../../model/escape.ts';
 import definition from './collector.ts';
-import { partNames } from './discover.ts';
+import { partNames, serviceNames } from './discover.ts';
 import { LINK_STATISTICS } from './link-statistics.ts';
 
 /** Collectors of node_exporter 1.12.1 on Linux that are on without being asked for. */
@@ -26,7 +26,7 @@ const OFF = new Set(
 test('the files are the parts, on and off as in the peer', () => {
   assert.deepEqual(
     definition.parts.map(({ name }) => name),
-    partNames(),
+    [...partNames(), ...serviceNames()].sort(compareBytes),
   );
   for (const { name, enabledByDefault } of definition.parts) {
     assert.ok(ON.has(name) || OFF.has(name), `${name} is no collector of the peer`);
@@ -71,7 +71,7 @@ function isCounted(descriptor: string): boolean {
 for (const [name, readers] of bothReaders()) {
   test(`on this machine every part runs again and again, keeps its descriptors, and gives them back (${name})`, () => {
     const descriptors = (): number => readdirSync('/proc/self/fd').filter(isCounted).length;
-    const names = definition.parts.map((part) => part.name);
+    const names = partNames();
     const before = descriptors();
     const pages = nodePages({ readers, roots: LIVE_ROOTS, parts: names, monotonicMs: () => performance.now() });
     const run = (): void => {

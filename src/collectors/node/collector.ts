@@ -1,24 +1,35 @@
-import { defineCollector } from '../../collect/contract.ts';
-import { discoverParts } from './discover.ts';
+import { type Part, defineCollector } from '../../collect/contract.ts';
+import { compareBytes } from '../../model/escape.ts';
+import { discoverParts, discoverServices } from './discover.ts';
 import { optionsSchema } from './options-schema.ts';
+import type { NodePart } from './part.ts';
 import { COLLECTOR_DURATION, COLLECTOR_SUCCESS, reportNode } from './report.ts';
+import type { ServicePart, ServiceSettings } from './service-part.ts';
+import { SYSTEM_BUS } from './services/dbus/address.ts';
 
 const PARTS = await discoverParts();
+const SERVICES = await discoverServices();
+const SERVICE_WORKER = new URL('./collect-services.js', import.meta.url);
+
+function definition({ name, enabledByDefault, families }: NodePart | ServicePart): Part {
+  return { name, enabledByDefault, families: [...families, COLLECTOR_DURATION, COLLECTOR_SUCCESS] };
+}
 
 export default defineCollector({
   name: 'node',
   role: 'node',
   replaces: 'node_exporter 1.12.1',
   pool: 'host',
-  parts: PARTS.map(({ name, enabledByDefault, families, intervalSeconds }) => ({
-    name,
-    enabledByDefault,
-    families: [...families, COLLECTOR_DURATION, COLLECTOR_SUCCESS],
-    ...(intervalSeconds === undefined ? {} : { intervalSeconds }),
-  })),
-  options: optionsSchema(PARTS),
+  parts: [
+    ...PARTS.map((part): Part => ({ ...definition(part), ...(part.intervalSeconds === undefined ? {} : { intervalSeconds: part.intervalSeconds }) })),
+    ...SERVICES.map((part): Part => ({ ...definition(part), elsewhere: { pool: 'network', worker: SERVICE_WORKER } })),
+  ].sort((a, b) => compareBytes(a.name, b.name)),
+  options: optionsSchema([...PARTS, ...SERVICES].sort((a, b) => compareBytes(a.name, b.name))),
   enabledByDefault: true,
-  targets: () => [{ name: 'local', settings: undefined, address: 'local' }],
+  targets(_, environment) {
+    const settings: ServiceSettings = { systemBus: environment['DBUS_SYSTEM_BUS_ADDRESS'] || SYSTEM_BUS };
+    return [{ name: 'local', settings, address: 'local' }];
+  },
   report: reportNode,
   worker: new URL('./collect.js', import.meta.url),
 });

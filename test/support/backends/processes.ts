@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A server process started for a test, in a session of its own, so that stopping and freezing it reaches nobody else. */
@@ -69,6 +69,18 @@ export function startProcess(
       await until(() => !running(), 2_000);
     },
   };
+}
+
+/** Whether somebody listens there. */
+export function accepts(where: { readonly port: number; readonly host: string } | { readonly path: string }): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(where);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }
 
 /** Waits until `condition` holds; false when `timeoutMs` passed first. */
