@@ -3,11 +3,14 @@
  * ask the same servers. systemd and logind are stand-ins on a real bus (see fake-systemd.ts); supervisord and chronyd are real.
  */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
+import { SYSTEM_BUS } from '../../src/collectors/node/services/dbus/address.ts';
 import { skipUnless } from '../support/backends/availability.ts';
 import { chronyd, startChronyd } from '../support/backends/chronyd.ts';
 import { dbusDaemon, startBus } from '../support/backends/dbus.ts';
 import { answerAsLogind, answerAsSystemd, fakeLogind, type FakeSystemd, fakeSystemd, text } from '../support/backends/fake-systemd.ts';
+import { until } from '../support/backends/processes.ts';
 import { startSupervisord, supervisord } from '../support/backends/supervisord.ts';
 import { startPeer } from './node-exporter.ts';
 import { comparable, optionsFrom } from './node-fixtures.ts';
@@ -87,13 +90,43 @@ test('logind', { skip: noPeer || skipUnless(dbusDaemon()) }, async () => {
   }
 });
 
+/** Where systemd is the first process: in the virtual machine of test/vm. */
+const noSystemd = existsSync('/run/systemd/system') ? false : 'systemd does not run here';
+
+const LIVE_CASES: readonly (readonly [part: string, flags: readonly string[]])[] = [
+  ['systemd', []],
+  ['systemd', [...EVERYTHING, NOTHING]],
+  ['systemd', [...EVERYTHING, '--collector.systemd.private']],
+  ['logind', []],
+];
+
+for (const [part, flags] of LIVE_CASES) {
+  test(`the machine itself: ${part} ${flags.join(' ')}`, { skip: noPeer || noSystemd }, async () => {
+    let pages: Pages = { ours: '', theirs: '' };
+    const volatile = ['node_systemd_unit_tasks_current', 'node_systemd_timer_last_trigger_seconds'];
+    // Units start and stop: some time nothing happens between two scrapes.
+    await until(async () => {
+      pages = await bothPages(part, flags, SYSTEM_BUS, volatile);
+      return pages.ours === pages.theirs;
+    }, 60_000);
+    assert.equal(pages.ours, pages.theirs);
+    assert.match(pages.theirs, new RegExp(`node_scrape_collector_success\\{collector="${part}"\\} 1\n`));
+    assert.ok(pages.theirs.split('\n').length > 50, pages.theirs);
+  });
+}
+
 test('supervisord, by port and by socket', { skip: noPeer || skipUnless(supervisord()) }, async () => {
   const server = await startSupervisord();
   try {
     for (const url of [`http://127.0.0.1:${server.port}/RPC2`, `unix://${server.socketPath}`]) {
-      const { ours, theirs } = await bothPages('supervisord', [`--collector.supervisord.url=${url}`]);
-      assert.match(theirs, /node_supervisord_state\{group="sleeper",name="sleeper"\} 20/);
-      assert.equal(ours, theirs);
+      let pages: Pages = { ours: '', theirs: '' };
+      // A program that fails, the last to get where it stays.
+      await until(async () => {
+        pages = await bothPages('supervisord', [`--collector.supervisord.url=${url}`]);
+        return pages.theirs.includes('node_supervisord_state{group="broken",name="broken"} 200') && pages.ours === pages.theirs;
+      }, 20_000);
+      assert.match(pages.theirs, /node_supervisord_state\{group="broken",name="broken"\} 200/);
+      assert.equal(pages.ours, pages.theirs);
     }
   } finally {
     await server.close();

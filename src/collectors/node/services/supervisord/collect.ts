@@ -96,7 +96,7 @@ function post({ place, isTls, where, path, authorization, hostHeader }: Endpoint
     const failed = (error: Error): void => {
       const errno = errnoOf(error);
       if (signal.aborted) reject(new CollectError('timeout', place, 'no answer in time'));
-      else if (sent.reusedSocket && errno === 'ECONNRESET') reject(new StaleConnection());
+      else if (sent.reusedSocket && (errno === 'ECONNRESET' || errno === 'EPIPE')) reject(new StaleConnection());
       else reject(new CollectError(errno === 'EACCES' || errno === 'EPERM' ? 'auth' : 'connect', place, errno || error.message, error));
     };
     const sent = (isTls ? tlsRequest : request)({ ...where, path, method: 'POST', headers, agent, signal }, (response) => {
