@@ -7,12 +7,13 @@ import { test } from 'node:test';
 import { discoverParts } from '../../src/collectors/node/discover.ts';
 import { reportNode } from '../../src/collectors/node/report.ts';
 import { loadReaders } from '../../src/readers/load.ts';
+import { skipUnless } from '../support/backends/availability.ts';
 import { startPeer } from './node-exporter.ts';
 import { comparable, fixtures, ourPage } from './node-fixtures.ts';
 import { LIVE_ROOTS, nodePages, rootsIn } from './node-page.ts';
 
 const program = process.env['TEST_NODE_EXPORTER'];
-const skip = program === undefined || program === '' ? 'TEST_NODE_EXPORTER does not name a node_exporter' : false;
+const skip = skipUnless(program === undefined || program === '' ? { missing: 'TEST_NODE_EXPORTER does not name a node_exporter' } : { backend: program });
 
 for (const fixture of fixtures()) {
   test(`fixture ${fixture.name} gives the peer's page`, { skip: skip || fixture.peerFails || fixture.notHere || false }, async () => {

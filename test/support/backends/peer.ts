@@ -11,10 +11,7 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/**
- * Starts the first of these programs that is on the PATH; Debian names them `prometheus-*-exporter`.
- * A peer is no back end: without one the comparison is skipped, in CI too.
- */
+/** Starts the first of these programs that is on the PATH; Debian names them `prometheus-*-exporter`. */
 export async function startPeer(
   programs: readonly string[],
   environment: Readonly<Record<string, string>>,
