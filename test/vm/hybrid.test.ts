@@ -1,0 +1,3 @@
+import { containerSuite } from './suite.ts';
+
+containerSuite('hybrid');

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { skipUnless } from '../support/backends/availability.ts';
+import { containerSuite } from './suite.ts';
+import { NODE, PAYLOAD } from './settings.ts';
+
+containerSuite('unified', (machine) => {
+  const program = process.env['TEST_NODE_EXPORTER'] ?? '';
+  const skip = skipUnless(program === '' ? { missing: 'TEST_NODE_EXPORTER does not name a node_exporter' } : { backend: program });
+  test('the node role beside node_exporter: the same names, types and labels', { skip }, async () => {
+    const compare = [NODE, '--test', '--test-name-pattern=the machine itself', `${PAYLOAD}/dist/test/compare/node.test.js`];
+    const { code, stdout, stderr } = await machine().attempt('env', `TEST_NODE_EXPORTER=${PAYLOAD}/node_exporter`, ...compare);
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /^# fail 0$/m);
+  });
+});
