@@ -104,3 +104,15 @@ test('paths, sockets and groups that are not one key of ours', async () => {
   assert.deepEqual(loaded.warnings, ['--enable_metrics: app shows nothing, since metrics of applications are for Prometheus to scrape']);
   assert.deepEqual([options(loaded.config)['enable_load_reader'], options(loaded.config)['referenced_reset_interval']], [true, 3]);
 });
+
+test('each group of the peer switches a part of its name, or says why it shows nothing', async () => {
+  const groups =
+    'advtcp app cpu cpuLoad cpu_topology cpuset disk diskIO hugetlb memory memory_numa network oom_event percpu perf_event pressure process ' +
+    'referenced_memory resctrl sched tcp udp';
+  for (const group of groups.split(' ')) {
+    const [on, off] = [await load(`-enable_metrics=${group}`), await load(`-disable_metrics=${group}`)];
+    if (group === 'app') assert.match(on.warnings.join(), /app shows nothing/);
+    else if (group === 'percpu') assert.deepEqual([options(on.config)['percpu'], options(off.config)['percpu']], [true, false]);
+    else assert.deepEqual([container(on.config).parts[group], container(off.config).parts[group], on.warnings], [true, false, []], group);
+  }
+});

@@ -1,5 +1,5 @@
 import { type Container, decodeMessage, encodeMessage, type Image, type PodSandbox } from './cri-messages.ts';
-import { type UnaryClient, unaryClient } from './grpc.ts';
+import { GrpcStatusError, type UnaryClient, unaryClient } from './grpc.ts';
 import { type DiskUse, KUBERNETES_LABELS, type NamedContainer, type NamedPod, type Names, allowed } from './names-table.ts';
 
 /**
@@ -12,6 +12,8 @@ const RUNTIME = '/runtime.v1.RuntimeService';
 const IMAGES = '/runtime.v1.ImageService';
 const EXITED = 2;
 const NOT_READY = 1;
+/** google.rpc.Code */
+const UNIMPLEMENTED = 12;
 /** Of new sandboxes so many are asked about in one round; the others have no image until the next. */
 const STATUS_CALLS = 64;
 const EMPTY = new Uint8Array();
@@ -55,8 +57,14 @@ export class CriRuntime {
 
   /** What the writable layers of containers hold, as the runtime last counted it. */
   async disk(signal: AbortSignal): Promise<readonly DiskUse[]> {
-    const { stats } = decodeMessage('ListContainerStatsResponse', await this.#client.call(`${RUNTIME}/ListContainerStats`, EMPTY, signal));
-    return stats.flatMap(({ attributes, writableLayer }) => {
+    let answer: Buffer;
+    try {
+      answer = await this.#client.call(`${RUNTIME}/ListContainerStats`, EMPTY, signal);
+    } catch (error) {
+      if (error instanceof GrpcStatusError && error.status === UNIMPLEMENTED) return []; // Not every runtime counts.
+      throw error;
+    }
+    return decodeMessage('ListContainerStatsResponse', answer).stats.flatMap(({ attributes, writableLayer }) => {
       const path = writableLayer?.fsId?.mountpoint ?? '';
       // A container that was just made has not been counted yet.
       if (attributes === null || path === '' || !writableLayer?.usedBytes) return [];

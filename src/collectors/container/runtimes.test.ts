@@ -392,6 +392,15 @@ describe('the network part', () => {
     while (warnings.length === 0) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(warnings, [`${options.docker}: space used by containers: a list of containers expected`]);
     await of.close();
+    const none = new CriRuntime(
+      await listen(
+        grpcServer((_, __, stream) => reply(stream, Buffer.alloc(0), 12, 'not here')),
+        'no-stats.sock',
+      ),
+      [],
+    );
+    assert.deepEqual(await none.disk(within()), [], 'a runtime that does not count');
+    none.close();
     const quiet = session(options);
     await round(quiet);
     assert.equal(times(), 2, 'without the part disk nobody is asked');
