@@ -6,6 +6,7 @@ COPY native-readers native-readers
 COPY src src
 COPY test test
 COPY bench bench
+COPY tools tools
 RUN npm ci \
   && npm prune --omit=dev --ignore-scripts \
   && find dist -name '*.test.js' -delete
