@@ -1054,14 +1054,17 @@ napi_value add_counter(napi_env env, napi_callback_info info) {
   uint32_t cpu = 0;
   int32_t cgroup = -1;
   int32_t leader = -1;
-  if (!take_arguments(env, info, arguments)) return fail(env, "addCounter(perf, type, config, cpu, cgroup, leader)");
+  const Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) {
+    return fail(env, "addCounter(perf, type, config, cpu, cgroup, leader)");
+  }
   PerfHandle* handle = take_perf(env, arguments[0]);
   if (handle == nullptr || !take(env, arguments[1], type) || napi_get_value_int64(env, arguments[2], &config) != napi_ok ||
       config < 0 || !take(env, arguments[3], cpu) || napi_get_value_int32(env, arguments[4], &cgroup) != napi_ok ||
       napi_get_value_int32(env, arguments[5], &leader) != napi_ok) {
     return fail(env, "addCounter(perf, type, config, cpu, cgroup, leader)");
   }
-  return make_int(env, handle->events.add(type, static_cast<uint64_t>(config), static_cast<int>(cpu), cgroup, leader));
+  return make_int(env, handle->events.add(type, static_cast<uint64_t>(config), static_cast<int>(cpu), instance->keep, cgroup, leader));
 }
 
 // readCounters(perf, values, ratios)

@@ -85,16 +85,17 @@ void test_perf() {
   constexpr uint32_t kSoftware = 1;
   constexpr uint64_t kContextSwitches = 3;
   PerfEvents events;
-  CHECK(events.add(kSoftware, kContextSwitches, -1) == -EINVAL);
-  CHECK(events.add(0x7fffffff, 0, 0) < 0);
-  CHECK(events.add(kSoftware, 1000, 0) < 0);
-  CHECK(events.add(kSoftware, kContextSwitches, 1 << 20) < 0);
+  const KeepRule keep;
+  CHECK(events.add(kSoftware, kContextSwitches, -1, keep) == -EINVAL);
+  CHECK(events.add(0x7fffffff, 0, 0, keep) < 0);
+  CHECK(events.add(kSoftware, 1000, 0, keep) < 0);
+  CHECK(events.add(kSoftware, kContextSwitches, 1 << 20, keep) < 0);
   CHECK(events.size() == 0);
   std::array<double, 2> values{-1, -1};
   events.read(values);
   CHECK(values[0] == -1);
   // Forbidden to users by perf_event_paranoid, and to containers by seccomp.
-  const int position = events.add(kSoftware, kContextSwitches, 0);
+  const int position = events.add(kSoftware, kContextSwitches, 0, keep);
   CHECK(position == 0 || position == -EACCES || position == -EPERM || position == -ENOSYS || position == -ENOENT);
   if (position == 0) {
     events.read(values);

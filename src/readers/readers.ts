@@ -162,7 +162,7 @@ export interface KernelClock {
 /** Counters of perf_event_open(2), each of all processes, or those of a cgroup, on one CPU; they count from 0 when they are added. */
 export interface PerfCounters {
   /**
-   * Opens and starts a counter. Returns its position in `values`, or a negative errno (-2 unknown here, -13 forbidden).
+   * Opens and starts a counter. Returns its position in `values`, or a negative errno (ENOENT: unknown here, EACCES, EMFILE).
    * @param cgroup descriptor of the directory of a cgroup, which need not stay open; -1 for all processes
    * @param leader position of the counter that it is only counted together with; -1 for none
    */

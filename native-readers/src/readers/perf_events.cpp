@@ -24,7 +24,7 @@ struct Reading {
 
 }  // namespace
 
-int PerfEvents::add(uint32_t type, uint64_t config, int cpu, int cgroup, int leader) noexcept {
+int PerfEvents::add(uint32_t type, uint64_t config, int cpu, const KeepRule& keep, int cgroup, int leader) noexcept {
   if (cpu < 0 || leader >= static_cast<int>(counters_.size())) return -EINVAL;
   perf_event_attr event{};
   event.size = sizeof event;
@@ -38,6 +38,7 @@ int PerfEvents::add(uint32_t type, uint64_t config, int cpu, int cgroup, int lea
   const long number = syscall(SYS_perf_event_open, &event, cgroup < 0 ? kEveryProcess : cgroup, cpu, group, flags);
   if (number < 0) return -errno;
   Descriptor counter(static_cast<int>(number));
+  if (!keep.may_keep(counter)) return -EMFILE;
   if (ioctl(counter.number(), PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
   counters_.push_back(std::move(counter));
   return static_cast<int>(counters_.size()) - 1;

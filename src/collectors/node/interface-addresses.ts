@@ -3,7 +3,8 @@ import { family } from '../../model/family.ts';
 import type { Readers } from '../../readers/readers.ts';
 import type { Filter } from './filter.ts';
 import { addressText } from './ip-address.ts';
-import { linkNames, NETLINK_ROUTE } from './links.ts';
+import { KeptSeries } from './kept-series.ts';
+import { linksAnswer, namesIn, NETLINK_ROUTE } from './links.ts';
 import { attributesOf, dumpRequest, payloads, u32 } from './netlink.ts';
 
 export const ADDRESS = family('node_network_address_info', 'gauge', 'An address of a network device, with its prefix length as netmask.', [
@@ -44,21 +45,47 @@ function isFilled(bytes: Uint8Array, value: number): boolean {
   return bytes.every((byte) => byte === value);
 }
 
-/** Sets a series for each address of this network namespace. False without the native readers. Throws ReaderError and CollectError. */
-export function collectAddresses(readers: Pick<Readers, 'netlink'>, filter: Filter, sheet: Sheet): boolean {
-  const answer = readers.netlink(NETLINK_ROUTE, REQUEST);
-  const names = linkNames(readers);
-  if (answer === undefined || names === undefined) return false;
-  for (const message of payloads(answer, RTM_NEWADDR, MESSAGE_BYTES)) {
-    const attributes = attributesOf(message.subarray(MESSAGE_BYTES));
-    const address = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS) ?? Buffer.alloc(0);
-    const text = addressText(address);
-    // Removed since, or of a family without such addresses.
-    const device = names.get(u32(message, INDEX_AT));
-    if (text === undefined || device === undefined || !filter.keeps(device)) continue;
-    // Two links of one address to several ends are one series.
-    const slot = sheet.slot(ADDRESS, [text, device, String(message[PREFIX_AT] ?? 0), scopeOf(address)]);
-    if (sheet.stamps[slot] !== sheet.run) sheet.set(slot, 1);
+/** Addresses of this network namespace. */
+export class InterfaceAddresses {
+  readonly #readers: Pick<Readers, 'netlink'>;
+  readonly #filter: Filter;
+  #links: Buffer | undefined;
+  #addresses: Buffer | undefined;
+  #series: readonly KeptSeries[] = [];
+
+  constructor(readers: Pick<Readers, 'netlink'>, filter: Filter) {
+    this.#readers = readers;
+    this.#filter = filter;
   }
-  return true;
+
+  /** Sets a series for each. False without the native readers. Throws ReaderError and CollectError. */
+  collect(sheet: Sheet): boolean {
+    const addresses = this.#readers.netlink(NETLINK_ROUTE, REQUEST);
+    const links = linksAnswer(this.#readers);
+    if (addresses === undefined || links === undefined) return false;
+    if (this.#addresses?.equals(addresses) !== true || this.#links?.equals(links) !== true) {
+      this.#addresses = undefined;
+      this.#series = this.#seriesOf(addresses, namesIn(links));
+      this.#links = links;
+      this.#addresses = addresses;
+    }
+    for (const series of this.#series) series.set(sheet, 1);
+    return true;
+  }
+
+  #seriesOf(answer: Buffer, names: ReadonlyMap<number, string>): readonly KeptSeries[] {
+    // By labels: two links of one address to several ends are one series.
+    const found = new Map<string, KeptSeries>();
+    for (const message of payloads(answer, RTM_NEWADDR, MESSAGE_BYTES)) {
+      const attributes = attributesOf(message.subarray(MESSAGE_BYTES));
+      const address = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS) ?? Buffer.alloc(0);
+      const text = addressText(address);
+      // Removed since, or of a family without such addresses.
+      const device = names.get(u32(message, INDEX_AT));
+      if (text === undefined || device === undefined || !this.#filter.keeps(device)) continue;
+      const labels = [text, device, String(message[PREFIX_AT] ?? 0), scopeOf(address)];
+      found.set(labels.join(), new KeptSeries(ADDRESS, labels));
+    }
+    return [...found.values()];
+  }
 }

@@ -21,11 +21,20 @@ export interface LinkMode {
   readonly duplex: number;
 }
 
+function questionTo(family: number): Buffer {
+  const header = nestedAttribute(HEADER, attribute(HEADER_FLAGS, u32Bytes(COMPACT_BITSETS)));
+  return dumpRequest(family, Buffer.concat([Buffer.from([LINKMODES_GET, 1, 0, 0]), header]));
+}
+
 /** Speed and duplex of the network devices, asked all at once by ethtool's netlink family. */
 export class LinkModes {
   readonly #readers: Pick<Readers, 'netlink'>;
   /** Number of the family; undefined until it was asked for. */
   #family: number | 'none' | undefined;
+  #question: Buffer | undefined;
+  /** Answers of equal bytes say the same. */
+  #answer: Buffer | undefined;
+  #modes: ReadonlyMap<string, LinkMode> | undefined;
 
   constructor(readers: Pick<Readers, 'netlink'>) {
     this.#readers = readers;
@@ -35,16 +44,20 @@ export class LinkModes {
   read(): ReadonlyMap<string, LinkMode> | undefined {
     this.#family ??= this.#find();
     if (this.#family === 'none') return undefined;
-    const header = nestedAttribute(HEADER, attribute(HEADER_FLAGS, u32Bytes(COMPACT_BITSETS)));
-    const question = dumpRequest(this.#family, Buffer.concat([Buffer.from([LINKMODES_GET, 1, 0, 0]), header]));
+    this.#question ??= questionTo(this.#family);
+    const answer = this.#readers.netlink(NETLINK_GENERIC, this.#question) ?? Buffer.alloc(0);
+    if (this.#answer?.equals(answer) === true) return this.#modes;
+    this.#answer = undefined;
     const modes = new Map<string, LinkMode>();
-    for (const payload of payloads(this.#readers.netlink(NETLINK_GENERIC, question) ?? Buffer.alloc(0), this.#family, GENERIC_BYTES)) {
+    for (const payload of payloads(answer, this.#family, GENERIC_BYTES)) {
       const mode = attributesOf(payload.subarray(GENERIC_BYTES));
       const name = textOf(attributesOf(mode.get(HEADER) ?? Buffer.alloc(0)).get(HEADER_NAME));
       const speed = mode.get(SPEED);
       const megabits = speed === undefined || speed.length < 4 ? 0 : u32(speed, 0);
       modes.set(name, { megabits: megabits === SPEED_UNKNOWN ? undefined : megabits, duplex: mode.get(DUPLEX)?.[0] ?? 0 });
     }
+    this.#modes = modes;
+    this.#answer = answer;
     return modes;
   }
 

@@ -19,8 +19,17 @@ export function hardwareAddress(bytes: Buffer | undefined): string {
 
 /** Names of the network devices by number; undefined without the native readers. Throws ReaderError and CollectError. */
 export function linkNames(readers: Pick<Readers, 'netlink'>): ReadonlyMap<number, string> | undefined {
-  const answer = readers.netlink(NETLINK_ROUTE, REQUEST);
-  if (answer === undefined) return undefined;
+  const answer = linksAnswer(readers);
+  return answer === undefined ? undefined : namesIn(answer);
+}
+
+/** The devices as the kernel tells of them, without their counters: equal bytes say the same. Undefined without the native readers. Throws ReaderError. */
+export function linksAnswer(readers: Pick<Readers, 'netlink'>): Buffer | undefined {
+  return readers.netlink(NETLINK_ROUTE, REQUEST);
+}
+
+/** Names by number in such an answer. Throws CollectError. */
+export function namesIn(answer: Buffer): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
   for (const link of payloads(answer, RTM_NEWLINK, IFINFO_BYTES)) {
     names.set(u32(link, INDEX_AT), textOf(attributesOf(link.subarray(IFINFO_BYTES)).get(IFLA_IFNAME)));

@@ -123,6 +123,26 @@ test('addresses: the own end of a link, one series for several ends, other famil
   assert.equal(partOn(context, 'netdev', { 'proc/net/dev': HEAD }, { readers }).run(), '');
 });
 
+test('addresses that come, change and go', (context) => {
+  const own = (last: number): Buffer => address(2, 24, attribute(2, Buffer.from([10, 0, 0, last])));
+  let readers = addressed(own(1));
+  const changing = Object.assign(Object.create(readers) as Readers, {
+    netlink: (protocol: number, request: Uint8Array, isStrict?: boolean) => readers.netlink(protocol, request, isStrict),
+  });
+  const { run } = partOn(context, 'netdev', { 'proc/net/dev': HEAD }, { readers: changing, options: WITH_ADDRESSES });
+  const shown = (): string[] => [...run().matchAll(/address="([^"]*)"/g)].map(([, text = '']) => text);
+  assert.deepEqual(shown(), ['10.0.0.1']);
+  assert.deepEqual(shown(), ['10.0.0.1']);
+  readers = addressed(own(1), own(2));
+  assert.deepEqual(shown(), ['10.0.0.1', '10.0.0.2']);
+  readers = addressed(own(2).subarray(0, 3));
+  assert.throws(run, CollectError);
+  readers = addressed(own(1), own(2));
+  assert.deepEqual(shown(), ['10.0.0.1', '10.0.0.2']);
+  readers = addressed();
+  assert.deepEqual(shown(), []);
+});
+
 test('how far an address reaches, as the peer sees it', () => {
   const cases: readonly (readonly [hex: string, scope: string])[] = [
     ['7f000001', 'link-local'],

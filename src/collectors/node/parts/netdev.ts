@@ -6,7 +6,7 @@ import { readAttribute } from '../attribute.ts';
 import type { Attribute, AttributeSet } from '../attribute-set.ts';
 import type { BoundSource, SeriesLayout } from '../bound-source.ts';
 import type { Filter } from '../filter.ts';
-import { ADDRESS, collectAddresses } from '../interface-addresses.ts';
+import { ADDRESS, InterfaceAddresses } from '../interface-addresses.ts';
 import { LINK_STATISTICS, type LinkStatistic, networkCounter } from '../link-statistics.ts';
 import type { NodePart, PartReader, PartScope } from '../part.ts';
 
@@ -82,7 +82,7 @@ class NetDevices implements PartReader {
   readonly #columns: readonly Family[];
   readonly #wanted: readonly LinkStatistic[];
   readonly #withAlias: boolean;
-  readonly #withAddresses: boolean;
+  readonly #addresses: InterfaceAddresses | undefined;
   readonly #table: BoundSource;
   readonly #statistics: AttributeSet;
   #readAliasesMs = 0;
@@ -95,7 +95,7 @@ class NetDevices implements PartReader {
     this.#columns = columnFamilies(wanted);
     this.#wanted = statistics(wanted);
     this.#withAlias = options.isOn('label-ifalias');
-    this.#withAddresses = options.isOn('address-info');
+    this.#addresses = options.isOn('address-info') ? new InterfaceAddresses(scope.readers, this.#filter) : undefined;
     this.#statistics = scope.attributes();
     this.#table = scope.bound(scope.proc('net/dev'), { keys: 1, delimiters: ':|' }, (rows, series) => this.#lay(rows, series));
   }
@@ -104,7 +104,7 @@ class NetDevices implements PartReader {
     if (this.#withAlias && this.#scope.monotonicMs() >= this.#readAliasesMs + ALIAS_MS) this.#table.forget();
     if (!this.#table.collect(sheet)) return this.#scope.missing(this.#table);
     this.#statistics.collect(sheet);
-    if (this.#withAddresses && !collectAddresses(this.#scope.readers, this.#filter, sheet)) {
+    if (this.#addresses?.collect(sheet) === false) {
       this.#scope.warn('netdev: the native readers are not built and node has no netlink sockets; addresses are left out');
     }
     return OK;

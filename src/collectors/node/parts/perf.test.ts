@@ -129,6 +129,10 @@ test('what is switched off, chosen, forbidden, not there, on a processor that is
   assert.deepEqual(kinds({ disable_hardware_profilers: true }), ['1', '3']);
   assert.deepEqual(kinds({ disable_software_profilers: true }), ['0', '3']);
   assert.deepEqual(kinds({ disable_cache_profilers: true, disable_hardware_profilers: true, disable_software_profilers: true }), []);
+  // Descriptors have run out (EMFILE): that is told.
+  const full = run(context, machine((type) => (type === 3 ? 24 : 0)).readers, { cpus: '0' });
+  assert.equal(samples(full.run()).length, 14);
+  assert.deepEqual(full.warnings, ['perf: some events are not counted: EMFILE']);
   // Nothing may be counted: silence, no failure.
   const forbidden = run(context, machine(() => EACCES).readers, { cpus: '0' });
   assert.equal(forbidden.run(), '');

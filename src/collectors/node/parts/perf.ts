@@ -132,10 +132,24 @@ function tracepoint(text: string, scope: PartScope): Event {
   throw new CollectError('read', paths[0] ?? '', 'no such tracepoint, or tracefs is not mounted');
 }
 
+/** Numbers of errors: of a machine that does not have an event, and of a process that may not count it. */
+const NOT_HERE: ReadonlySet<number> = new Set([
+  1, // EPERM
+  2, // ENOENT
+  13, // EACCES
+  16, // EBUSY
+  19, // ENODEV
+  22, // EINVAL
+  38, // ENOSYS
+  95, // EOPNOTSUPP
+]);
+
 /** Counters stay open as long as the session: they count from their opening. */
 class PerfSeries implements PartReader {
   readonly #counters: PerfCounters;
   readonly #series: KeptSeries[] = [];
+  /** The last errno of events that are there and could not be counted, or 0. */
+  #refused = 0;
   /** Why a tracepoint is not counted. */
   readonly #problem: CollectError | undefined;
 
@@ -152,8 +166,9 @@ class PerfSeries implements PartReader {
     for (const [kind, events] of groups) {
       if (options.isOn(`disable-${kind}-profilers`)) continue;
       const wanted = chosen(events, options.list(`${kind}-profilers`), (name) => scope.warn(`perf: no ${kind} profiler is called ${JSON.stringify(name)}`));
-      for (const cpu of cpus) for (const event of wanted) this.#add(event, cpu);
+      for (const cpu of cpus) for (const event of wanted) this.#note(this.#add(event, cpu));
     }
+    if (this.#refused !== 0) scope.warn(`perf: some events are not counted: ${getSystemErrorName(-this.#refused)}`);
     this.#problem = this.#addTracepoints(scope, cpus);
   }
 
@@ -169,6 +184,10 @@ class PerfSeries implements PartReader {
 
   close(): void {
     this.#counters.close();
+  }
+
+  #note(errno: number): void {
+    if (errno !== 0 && !NOT_HERE.has(errno)) this.#refused = errno;
   }
 
   /** Returns 0 or an errno. What a machine cannot count, or we may not, is left out in silence, as in the peer. */
