@@ -1,4 +1,5 @@
 import type { Sheet } from '../../collect/sheet.ts';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import type { BoundSource } from './bound-source.ts';
 
 /** Files of one kind whose number varies: one per file system, per data set. */
@@ -22,6 +23,11 @@ export class BoundFiles {
     let found = 0;
     for (const source of this.#sources.values()) if (source.collect(sheet)) found += 1;
     return found;
+  }
+
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    for (const source of this.#sources.values()) source.replay(steps);
   }
 
   close(): void {

@@ -1,10 +1,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
-import type { Readers, SourceSet } from '../../readers/readers.ts';
+import type { Sheet } from '../../collect/sheet.ts';
+import type { BoundNumber, ExpectedMember, Readers, ReplaySteps, SourceSet } from '../../readers/readers.ts';
 import { Absence } from './absence.ts';
 import { CollectError } from '../../collect/contract.ts';
 import { parseProblem } from './file-error.ts';
 import { integerOf } from './go-integer.ts';
+import type { KeptSeries } from './kept-series.ts';
 
 /** Bytes of an attribute that are read, as the peer does. */
 const ATTRIBUTE_BYTES = 128;
@@ -103,6 +105,35 @@ export class DeviceFiles {
     let hasChanged = false;
     for (const member of this.#members.values()) if (member.number >= 0 && this.#take(member)) hasChanged = true;
     return hasChanged;
+  }
+
+  /**
+   * What `scan` of the next runs will do, and which numbers go to series as they are.
+   * @param figures files of numbers and the series that `number / over` is, as set in this run of the sheet
+   */
+  replay(sheet: Sheet, steps: ReplaySteps, figures: Iterable<readonly [file: DeviceFile, series: KeptSeries | undefined, over?: number]> = []): void {
+    const bounds = new Map<DeviceFile, BoundNumber>();
+    for (const [file, series, over = 1] of figures) {
+      const slot = series?.slotIn(sheet) ?? -1;
+      if (slot >= 0) bounds.set(file, { at: 0, slot, over });
+    }
+    const expected = new Map<SourceSet, ExpectedMember[]>([
+      [this.#numbers, []],
+      [this.#texts, []],
+    ]);
+    for (const { file, set, number, isText, isPlain, absence } of this.#members.values()) {
+      if (number < 0) {
+        steps.until(absence.untilMs);
+        continue;
+      }
+      const status = Math.min(0, set.status[number] ?? 0);
+      const count = set.counts[number] ?? 0;
+      // A number in another spelling is looked at in each run.
+      if (!isText && !isPlain && status === 0 && count > 0) steps.until(Number.NEGATIVE_INFINITY);
+      const bound = bounds.get(file);
+      expected.get(set)?.push({ member: number, status, count, ...(bound !== undefined && { bound }) });
+    }
+    for (const [set, members] of expected) if (members.length > 0) steps.set(set, members);
   }
 
   close(): void {

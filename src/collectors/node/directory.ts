@@ -1,5 +1,5 @@
 import { compareBytes } from '../../model/escape.ts';
-import type { Readers } from '../../readers/readers.ts';
+import type { Readers, ReplaySteps } from '../../readers/readers.ts';
 import { OptionalSource, type Scan } from './optional-source.ts';
 
 /** The names in a folder, in byte order, dots left out. A new entry shows at the next scan. */
@@ -30,6 +30,11 @@ export class Directory {
     this.#joined = joined;
     this.names = names;
     return 'changed';
+  }
+
+  /** What `scan` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    this.#source.replay(steps, []);
   }
 
   close(): void {

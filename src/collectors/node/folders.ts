@@ -1,4 +1,4 @@
-import type { Readers } from '../../readers/readers.ts';
+import type { Readers, ReplaySteps } from '../../readers/readers.ts';
 import { Directory } from './directory.ts';
 
 /** Lists folders of a tree, as often as it is asked to; a missing one is looked for once a minute. */
@@ -26,6 +26,11 @@ export class Folders {
     if (this.#hasChanged) for (const [path, directory] of this.#known) if (!this.#asked.has(path)) directory.close();
     this.#known = this.#asked;
     return this.#hasChanged;
+  }
+
+  /** What `look` of the next runs will do, while the same folders are asked for. */
+  replay(steps: ReplaySteps): void {
+    for (const directory of this.#known.values()) directory.replay(steps);
   }
 
   close(): void {

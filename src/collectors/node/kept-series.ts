@@ -14,6 +14,11 @@ export class KeptSeries {
     this.#labels = labels;
   }
 
+  /** The slot that was set in this run of the sheet; -1 when it was not. */
+  slotIn(sheet: Sheet): number {
+    return this.#slot >= 0 && this.#chain.isIn(sheet) ? this.#slot : -1;
+  }
+
   set(sheet: Sheet, value: number): void {
     if (!this.#chain.continues(sheet) || this.#slot < 0) this.#slot = sheet.slot(this.#family, this.#labels);
     sheet.set(this.#slot, value);

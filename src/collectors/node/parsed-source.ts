@@ -1,3 +1,4 @@
+import type { ReplaySteps } from '../../readers/readers.ts';
 import type { OptionalSource } from './optional-source.ts';
 
 /** A text that seldom changes, parsed when it has. `source` is one of format text. */
@@ -30,6 +31,11 @@ export class ParsedSource<T> {
     this.hasChanged = scan === 'changed' || former === undefined;
     this.#value = this.hasChanged ? this.#parse(this.#source.text(), this.path) : former;
     return this.#value;
+  }
+
+  /** What `read` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    this.#source.replay(steps, []);
   }
 
   close(): void {

@@ -16,6 +16,11 @@ export class RunChain {
     return isKept;
   }
 
+  /** True when the last call of `continues` was in this run. */
+  isIn(sheet: Sheet): boolean {
+    return this.#sheet === sheet && this.#run === sheet.run;
+  }
+
   break(): void {
     this.#sheet = undefined;
   }

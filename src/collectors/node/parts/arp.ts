@@ -50,6 +50,7 @@ export const part: NodePart = {
         entries.collect(sheet);
         return OK;
       },
+      replay: (_, steps) => table.replay(steps),
       close: () => table.close(),
     };
   },

@@ -21,6 +21,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (controllers.collect(sheet) ? OK : scope.missing(controllers)),
+      replay: (_, steps) => controllers.replay(steps),
       close: () => controllers.close(),
     };
   },

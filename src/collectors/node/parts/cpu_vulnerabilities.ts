@@ -58,6 +58,10 @@ export const part: NodePart = {
         infos.collect(sheet);
         return OK;
       },
+      replay(_, steps) {
+        folder.replay(steps);
+        for (const source of sources.values()) source.replay(steps);
+      },
       close() {
         for (const source of sources.values()) source.close();
       },

@@ -111,6 +111,13 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay(sheet, steps) {
+        folder.replay(steps);
+        uuids.replay(sheet, steps);
+        folders.replay(steps);
+        // What devices show is worked out in each run.
+        if (devices.length > 0) steps.until(Number.NEGATIVE_INFINITY);
+      },
       close() {
         uuids.close();
         files.close();

@@ -21,6 +21,10 @@ export const part: NodePart = {
         pool.apply(sheet);
         return OK;
       },
+      replay(_, steps) {
+        pool.replay(steps);
+        available.replay(steps);
+      },
       close() {
         available.close();
         pool.close();

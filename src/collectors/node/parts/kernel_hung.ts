@@ -13,6 +13,7 @@ export const part: NodePart = {
     const count = scope.bound(scope.proc('sys/kernel/hung_task_detect_count'), {}, (rows, series) => series.number(0, rows[0]?.[0], TASKS));
     return {
       collect: (sheet) => (count.collect(sheet) ? OK : scope.missing(count)),
+      replay: (_, steps) => count.replay(steps),
       close: () => count.close(),
     };
   },

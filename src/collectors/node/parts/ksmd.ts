@@ -52,6 +52,13 @@ export const part: NodePart = {
         setFigure(profit, sheet);
         return OK;
       },
+      replay(sheet, steps) {
+        files.replay(
+          sheet,
+          steps,
+          [...figures, profit].map((figure) => [figure.file, figure.series, 'convert' in figure ? figure.convert(1) ** -1 : 1] as const),
+        );
+      },
       close: () => files.close(),
     };
   },

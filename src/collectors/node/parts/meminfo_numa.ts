@@ -63,6 +63,10 @@ export const part: NodePart = {
         for (const source of sources) source.apply(sheet);
         return OK;
       },
+      replay(_, steps) {
+        folder.replay(steps);
+        for (const source of sources) source.replay(steps);
+      },
       close,
     };
   },

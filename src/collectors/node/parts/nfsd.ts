@@ -64,6 +64,7 @@ export const part: NodePart = {
     const stats = scope.bound(scope.proc('net/rpc/nfsd'), { keys: 1 }, layoutOf(LINES));
     return {
       collect: (sheet) => (stats.collect(sheet) ? OK : scope.missing(stats)),
+      replay: (_, steps) => stats.replay(steps),
       close: () => stats.close(),
     };
   },

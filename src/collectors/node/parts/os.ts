@@ -82,6 +82,12 @@ export const part: NodePart = {
         shown = undefined;
         return absent(`${sources.map(({ path }) => path).join(' and ')} are missing`);
       },
+      replay(_, steps) {
+        for (const source of sources) {
+          source.replay(steps, []);
+          if (source === shown) break;
+        }
+      },
       close() {
         for (const source of sources) source.close();
       },

@@ -31,6 +31,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (stat.collect(sheet) ? OK : scope.missing(stat)),
+      replay: (_, steps) => stat.replay(steps),
       close: () => stat.close(),
     };
   },

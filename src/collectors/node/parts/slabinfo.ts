@@ -42,6 +42,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (slabs.collect(sheet) ? OK : scope.missing(slabs)),
+      replay: (_, steps) => slabs.replay(steps),
       close: () => slabs.close(),
     };
   },

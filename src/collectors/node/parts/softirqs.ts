@@ -24,6 +24,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (table.collect(sheet) ? OK : scope.missing(table)),
+      replay: (_, steps) => table.replay(steps),
       close: () => table.close(),
     };
   },

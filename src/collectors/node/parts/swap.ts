@@ -26,6 +26,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (swaps.collect(sheet) ? OK : scope.missing(swaps)),
+      replay: (_, steps) => swaps.replay(steps),
       close: () => swaps.close(),
     };
   },

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { absent, OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
+import { ReaderError } from '../../../readers/readers.ts';
 import { dumpRequest, payloads, u32, u32Bytes } from '../netlink.ts';
 import type { NodePart } from '../part.ts';
 
@@ -10,6 +11,7 @@ const STATES_FAMILY = family('node_tcp_connection_states', 'gauge', 'TCP sockets
 
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
+const TCPDIAG_GETSOCK = 18;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
@@ -30,6 +32,11 @@ function request(addressFamily: number): Buffer {
   return dumpRequest(SOCK_DIAG_BY_FAMILY, Buffer.concat([Buffer.from([addressFamily, IPPROTO_TCP, 0, 0]), u32Bytes(ALL_STATES), Buffer.alloc(SOCKET_BYTES)]));
 }
 
+/** The older question (struct inet_diag_req), whose answer has both families: the kernel walks its table of all sockets once, not twice. */
+function requestForBoth(): Buffer {
+  return dumpRequest(TCPDIAG_GETSOCK, Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), Buffer.alloc(SOCKET_BYTES), u32Bytes(ALL_STATES), u32Bytes(0)]));
+}
+
 /** sock_diag(7): every TCP socket of this network namespace. States without a socket are left out. */
 export const part: NodePart = {
   name: 'tcpstat',
@@ -38,17 +45,36 @@ export const part: NodePart = {
   open(scope) {
     const four = request(AF_INET);
     const six = request(AF_INET6);
+    const both = requestForBoth();
+    /** A kernel may have done away with the older question. */
+    let knowsBoth = true;
     const counts = new Float64Array(NAMES.length);
+
+    const askBoth = (): Buffer | undefined => {
+      try {
+        return scope.readers.netlink(NETLINK_SOCK_DIAG, both);
+      } catch (error) {
+        if (!(error instanceof ReaderError) || !['ENOENT', 'EINVAL', 'EOPNOTSUPP'].includes(error.code)) throw error;
+        knowsBoth = false;
+        return undefined;
+      }
+    };
     return {
       collect(sheet) {
         counts.fill(0);
         let received = 0;
         let transmitted = 0;
         let sockets = 0;
-        for (const question of existsSync(scope.proc('net/tcp6')) ? [four, six] : [four]) {
-          const answer = scope.readers.netlink(NETLINK_SOCK_DIAG, question);
+        const hasSix = existsSync(scope.proc('net/tcp6'));
+        const answers: { readonly answer: Buffer | undefined; readonly type: number }[] = [];
+        const answer = hasSix && knowsBoth ? askBoth() : undefined;
+        if (answer !== undefined) answers.push({ answer, type: TCPDIAG_GETSOCK });
+        else
+          for (const question of hasSix ? [four, six] : [four])
+            answers.push({ answer: scope.readers.netlink(NETLINK_SOCK_DIAG, question), type: SOCK_DIAG_BY_FAMILY });
+        for (const { answer, type } of answers) {
           if (answer === undefined) return absent('the native readers are not built: node has no netlink sockets');
-          for (const message of payloads(answer, SOCK_DIAG_BY_FAMILY, MESSAGE_BYTES)) {
+          for (const message of payloads(answer, type, MESSAGE_BYTES)) {
             const state = message[STATE_AT] ?? 0;
             const index = state < NAMES.length ? state : 0;
             counts[index] = (counts[index] ?? 0) + 1;

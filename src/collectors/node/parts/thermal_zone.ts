@@ -93,6 +93,12 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return OK;
       },
+      replay(sheet, steps) {
+        folder.replay(steps);
+        const figures = zones.map(({ temperature, series }) => [temperature, series, MILLIDEGREES] as const);
+        const states = coolers.flatMap(({ most, current, series }) => [[most, series?.most] as const, [current, series?.current] as const]);
+        files.replay(sheet, steps, [...figures, ...states]);
+      },
       close: () => files.close(),
     };
   },

@@ -61,6 +61,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (stats.collect(sheet) ? OK : scope.missing(stats)),
+      replay: (_, steps) => stats.replay(steps),
       close: () => stats.close(),
     };
   },

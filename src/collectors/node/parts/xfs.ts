@@ -142,6 +142,10 @@ export const part: NodePart = {
         // A machine without XFS has nothing to show, which is no failure in the peer.
         return OK;
       },
+      replay(_, steps) {
+        devices.replay(steps);
+        files.replay(steps);
+      },
       close: () => files.close(),
     };
   },

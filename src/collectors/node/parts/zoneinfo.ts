@@ -88,6 +88,7 @@ export const part: NodePart = {
     });
     return {
       collect: (sheet) => (zones.collect(sheet) ? OK : scope.missing(zones)),
+      replay: (_, steps) => zones.replay(steps),
       close: () => zones.close(),
     };
   },
