@@ -1,5 +1,6 @@
 import type { Cgroup } from './tree.ts';
 import type { Readers, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
+import type { SteadyFile } from './steady-file.ts';
 import { faultOf, type Shape, ShapeBook, UNREAD } from './shape.ts';
 
 /** How many descriptors the session may keep. Shared by every file kind of every part. */
@@ -64,6 +65,10 @@ export interface FileKind {
   readonly counts?: number;
   /** Changes only when someone writes to a file of the cgroup's directory: see `steady-file.ts`. */
   readonly steady?: boolean;
+  /** Of a steady file that nobody writes to: asked once a scan, whether it may have changed for any cgroup. */
+  moved?(): boolean;
+  /** Read only of cgroups where the first number of a steady file of the group is above 0: elsewhere it says nothing. */
+  readonly ifAbove0?: string;
   /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
   path?(cgroup: Cgroup): string | undefined;
 }
@@ -104,10 +109,17 @@ export class LiveFile implements CgroupFile {
   /** By cgroup index: 1 once the file was read. */
   #seen = new Uint8Array(64);
   readonly #book: ShapeBook;
+  readonly #condition: SteadyFile | undefined;
+  /** By cgroup index: those that are read when the condition holds. */
+  readonly #candidates: (Cgroup | undefined)[] = [];
 
-  /** @param root directory of the hierarchy that holds the file */
-  constructor(readers: Readers, kind: FileKind, root: string, budget: DescriptorBudget) {
+  /**
+   * @param root directory of the hierarchy that holds the file
+   * @param condition the file that `ifAbove0` names; scanned before this one
+   */
+  constructor(readers: Readers, kind: FileKind, root: string, budget: DescriptorBudget, condition?: SteadyFile) {
     this.#kind = kind;
+    this.#condition = condition;
     this.#root = root;
     this.#budget = budget;
     this.#book = new ShapeBook(kind);
@@ -115,6 +127,16 @@ export class LiveFile implements CgroupFile {
   }
 
   add(cgroup: Cgroup): void {
+    if (this.#condition === undefined) this.#join(cgroup);
+    else this.#candidates[cgroup.index] = cgroup;
+  }
+
+  remove(index: number): void {
+    if (this.#condition !== undefined) this.#candidates[index] = undefined;
+    this.#leave(index);
+  }
+
+  #join(cgroup: Cgroup): void {
     const { index } = cgroup;
     if (index >= this.#member.length) this.#grow(index + 1);
     const path = this.#kind.path === undefined ? pathOf(this.#kind, this.#root, cgroup) : this.#kind.path(cgroup);
@@ -126,7 +148,7 @@ export class LiveFile implements CgroupFile {
     this.#seen[index] = 0;
   }
 
-  remove(index: number): void {
+  #leave(index: number): void {
     const member = this.#member[index] ?? -1;
     if (member < 0) return;
     const place = (member & 1) as 0 | 1;
@@ -137,6 +159,7 @@ export class LiveFile implements CgroupFile {
   }
 
   scan(): void {
+    if (this.#condition !== undefined) this.#sift(this.#condition);
     for (const [place, set] of this.#sets.entries()) if ((this.#sizes[place] as number) > 0) set.scan();
   }
 
@@ -184,6 +207,18 @@ export class LiveFile implements CgroupFile {
 
   close(): void {
     for (const set of this.#sets) set.close();
+  }
+
+  #sift(condition: SteadyFile): void {
+    for (let index = 0; index < this.#candidates.length; index++) {
+      const cgroup = this.#candidates[index];
+      if (cgroup === undefined) continue;
+      const isRead = (this.#member[index] ?? -1) >= 0;
+      if (condition.isAbove0(index) !== isRead) {
+        if (isRead) this.#leave(index);
+        else this.#join(cgroup);
+      }
+    }
   }
 
   #grow(wanted: number): void {

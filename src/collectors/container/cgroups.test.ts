@@ -171,6 +171,44 @@ describe('container: real v1 cgroups', { skip }, () => {
     bench.session.close();
   });
 
+  test('a quota that comes and goes while we look takes its series along', () => {
+    make('/throttled');
+    const quota = (value: string) => writeFileSync(`${layout.controllers.get('cpu')}${PARENT}/throttled/cpu.cfs_quota_us`, value);
+    const bench = new Bench(ROOTS, ['cpu', 'spec']);
+    const id = `${PARENT}/throttled`;
+    const shown = () => [
+      samples(bench.page('cpu')).get(`container_cpu_cfs_periods_total{id="${id}"}`),
+      samples(bench.page('spec')).get(`container_spec_cpu_quota{id="${id}"}`),
+    ];
+    assert.deepEqual(shown(), [undefined, undefined]);
+    quota('30000');
+    assert.deepEqual(shown(), [0, 30000]);
+    quota('-1');
+    assert.deepEqual(shown(), [undefined, undefined]);
+    bench.session.close();
+    unmake('/throttled');
+  });
+
+  test('a process killed for lack of memory is counted by the next page', async () => {
+    make('/small');
+    make('/other');
+    writeFileSync(`${layout.controllers.get('memory')}${PARENT}/small/memory.limit_in_bytes`, String(24 << 20));
+    const bench = new Bench(ROOTS, ['oom_event']);
+    const kills = (name: string) => samples(bench.page('oom_event')).get(`container_oom_events_total{id="${PARENT}/${name}"}`);
+    assert.equal(kills('small'), 0);
+    assert.equal(kills('other'), 0);
+    const enter = parents.map((parent) => `echo $$ > ${parent}/small/cgroup.procs`).join(' && ');
+    const eater = spawn('/bin/sh', ['-c', `${enter} && exec tail /dev/zero`], { stdio: 'ignore' });
+    children.push(eater);
+    await new Promise((resolve) => eater.once('exit', resolve));
+    assert.equal(eater.signalCode, 'SIGKILL');
+    assert.equal(kills('small'), 1);
+    assert.equal(kills('other'), 0);
+    bench.session.close();
+    await unmakeSoon('/small');
+    await unmakeSoon('/other');
+  });
+
   test('a removed cgroup is gone from the very next page although its files were kept open; a remade one counts from zero', async () => {
     make('/brief');
     const child = await inhabit('/brief', '');

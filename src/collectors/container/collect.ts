@@ -106,7 +106,7 @@ function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine
     hugetlb: () => hugetlbGroup(layout, roots.sysfs),
     memory_numa: numaGroup,
     memory: () => memoryGroup(unified, swapUsed),
-    oom_event: () => oomGroup(unified),
+    oom_event: () => oomGroup(unified, roots.procfs),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(layout),
     process_files: () => processFilesGroup(layout, roots.procfs),

@@ -11,6 +11,8 @@ const MICROSECONDS = 1e6;
 /** USER_HZ: what /proc and cpuacct.stat count in, fixed at 100 in the kernel's user interface. */
 const TICKS = 100;
 
+const QUOTA = 'cpu.cfs_quota_us';
+
 const CFS = ['burstPeriods', 'burstSeconds', 'periods', 'throttledPeriods', 'throttledSeconds'] as const;
 
 /**
@@ -50,14 +52,17 @@ export function cpuGroup(unified: boolean, cpus: number): GroupSpec {
 function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
   const usages = Array.from({ length: Math.max(1, cpus) }, (_, cpu) => columns.to(`usage${cpu}`, NANOSECONDS));
   return [
+    { ...ordered('cpu', QUOTA, [{ column: quota, over: 1 }]), steady: true },
     ordered('cpuacct', cpus === 0 ? 'cpuacct.usage' : 'cpuacct.usage_percpu', usages),
     keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }, true),
-    keyed('cpu', 'cpu.stat', {
-      nr_periods: [columns.to('periods')],
-      nr_throttled: [columns.to('throttledPeriods')],
-      throttled_time: [columns.to('throttledSeconds', NANOSECONDS)],
-    }),
-    { ...ordered('cpu', 'cpu.cfs_quota_us', [{ column: quota, over: 1 }]), steady: true },
+    {
+      ...keyed('cpu', 'cpu.stat', {
+        nr_periods: [columns.to('periods')],
+        nr_throttled: [columns.to('throttledPeriods')],
+        throttled_time: [columns.to('throttledSeconds', NANOSECONDS)],
+      }),
+      ifAbove0: QUOTA,
+    },
   ];
 }
 

@@ -93,10 +93,15 @@ export class Group {
       const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
       if (root === undefined) continue; // Controller not mounted: its columns stay 0, as the peer has them.
       this.#kinds.push(kind);
-      this.#files.push(
-        kind.steady === true ? new SteadyFile(shared.readers, kind, root, shared.tree) : new LiveFile(shared.readers, kind, root, shared.budget),
-      );
+      this.#files.push(this.#open(kind, root));
     }
+  }
+
+  #open(kind: FileKind, root: string): CgroupFile {
+    const { readers, tree, budget } = this.#shared;
+    if (kind.steady === true) return new SteadyFile(readers, kind, root, tree);
+    const condition = kind.ifAbove0 === undefined ? undefined : this.#files[this.#kinds.findIndex(({ name }) => name === kind.ifAbove0)];
+    return new LiveFile(readers, kind, root, budget, condition instanceof SteadyFile ? condition : undefined);
   }
 
   collect(part: string, sheet: Sheet): Outcome {

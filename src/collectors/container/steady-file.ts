@@ -13,7 +13,7 @@ const NEVER = -1;
  * A file that changes only when someone writes to a file of the cgroup's directory: limits and weights. Its numbers are kept,
  * no descriptor is. It is read when the cgroup is new, when a write was reported, and in turn, each once in five minutes,
  * lest a report was missed. A third of the files of a cgroup are of this kind: 8 of 19 on v1, and 5 KiB of the kernel's
- * memory each if they were kept open.
+ * memory each if they were kept open. Kinds with a witness (`moved`) are read when that says so.
  */
 export class SteadyFile implements CgroupFile {
   readonly #kind: FileKind;
@@ -29,6 +29,8 @@ export class SteadyFile implements CgroupFile {
   readonly #shapes: (Shape | undefined)[] = [];
   /** By cgroup index: numbers in the order of the shape, already divided. */
   readonly #numbers: (readonly number[])[] = [];
+  /** All are read in this and in the next scan: a report may come before what it tells of is to be read. */
+  #restless = false;
   /** New ones and such as could not be read. */
   readonly #wanting = new Set<number>();
   #scannedAt = NEVER;
@@ -82,6 +84,11 @@ export class SteadyFile implements CgroupFile {
     return 'ok';
   }
 
+  /** Whether the first number of a cgroup's file is above 0. */
+  isAbove0(index: number): boolean {
+    return this.#readings[index] === 'ok' && (this.#numbers[index]?.[0] ?? 0) > 0;
+  }
+
   close(): void {
     this.#set.close();
   }
@@ -91,16 +98,19 @@ export class SteadyFile implements CgroupFile {
     const tree = this.#tree;
     const due = new Set(this.#wanting);
     const size = this.#cgroups.length;
-    if (!tree.reportsWrites(this.#root)) {
+    const { moved } = this.#kind;
+    const all = (of: (index: number) => boolean): void => {
+      for (let index = 0; index < size; index++) if (this.#cgroups[index] !== undefined && of(index)) due.add(index);
+    };
+    if (moved !== undefined) {
+      const [before, now] = [this.#restless, moved()];
+      this.#restless = now;
+      if (before || now) all(() => true);
+    } else if (!tree.reportsWrites(this.#root)) {
       this.#turn = (this.#turn + 1) % TURNS;
-      for (let index = 0; index < size; index++) if (this.#cgroups[index] !== undefined && (size <= MANY || index % TURNS === this.#turn)) due.add(index);
+      all((index) => size <= MANY || index % TURNS === this.#turn);
       return [...due];
-    }
-    if (tree.lastWrite > this.#scannedAt) {
-      for (let index = 0; index < size; index++) {
-        if (this.#cgroups[index] !== undefined && tree.writtenAt(index) > (this.#readAt[index] as number)) due.add(index);
-      }
-    }
+    } else if (tree.lastWrite > this.#scannedAt) all((index) => tree.writtenAt(index) > (this.#readAt[index] as number));
     for (let left = Math.ceil(size * tree.share); left > 0; left--) {
       this.#swept = (this.#swept + 1) % size;
       if (this.#cgroups[this.#swept] !== undefined) due.add(this.#swept);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { keyed, pressure } from './cgroup-file.ts';
 import { columnsOf } from './columns.ts';
 import { OOM, PRESSURE } from './families.ts';
@@ -8,14 +9,37 @@ const MICROSECONDS = 1e6;
 /**
  * OOM kills, from the kernel's own count per cgroup: v1 memory.oom_control `oom_kill` (Linux 4.13), v2 memory.events.local
  * `oom_kill` (Linux 5.2). Both count the processes of this very cgroup, as the peer's kernel-log key does.
+ * The kernel counts each kill in /proc/vmstat as well: while that stands still, so do all of these.
  */
-export function oomGroup(unified: boolean): GroupSpec {
+export function oomGroup(unified: boolean, procfs: string): GroupSpec {
   const columns = columnsOf(OOM);
   const key = { oom_kill: [columns.to('events')] };
   // oom_kill_disable is in every oom_control: it makes an older kernel's file one that is understood.
   return {
     columns: columns.list,
-    files: [unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] }, true)],
+    files: [
+      {
+        ...(unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] }, true)),
+        steady: true,
+        moved: killWitness(`${procfs}/vmstat`),
+      },
+    ],
+  };
+}
+
+/** Tells whether the kernel has killed anything since the last call; true where it does not say (before Linux 4.13). */
+function killWitness(path: string): () => boolean {
+  let before = '';
+  return () => {
+    let now = '';
+    try {
+      now = /^oom_kill (\d+)$/m.exec(readFileSync(path, 'latin1'))?.[1] ?? '';
+    } catch {
+      // Not to be seen: every file is read.
+    }
+    const moved = now === '' || now !== before;
+    before = now;
+    return moved;
   };
 }
 
