@@ -436,6 +436,32 @@ napi_value read_member(napi_env env, napi_callback_info info) {
   return make_int(env, -error);
 }
 
+// A shape as a number that JavaScript keeps whole.
+double shape_number(uint64_t shape) { return static_cast<double>(shape >> 11U); }
+
+// memberShape(set, member): shape of the last scan
+napi_value member_shape(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  uint32_t number = 0;
+  if (!take_arguments(env, info, arguments)) return fail(env, "memberShape(set, member)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], number)) return fail(env, "memberShape(set, member)");
+  const Source* member = handle->set.member(number);
+  if (member == nullptr) return fail(env, "memberShape: no such member");
+  return make_number(env, shape_number(member->shape()));
+}
+
+// textShape(set): shape of the text that readMember has read, or undefined when the buffer holds another's
+napi_value text_shape(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "textShape(set)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "textShape(set)");
+  if (instance->text_of != handle->serial) return make_undefined(env);
+  return make_number(env, shape_number(scan_text(instance->buffer.view(), handle->format, {}).shape));
+}
+
 // closeSet(set)
 napi_value close_set(napi_env env, napi_callback_info info) {
   std::array<napi_value, 1> arguments{};
@@ -1159,6 +1185,8 @@ NAPI_MODULE_INIT() {
       {"removeMember", remove_member},
       {"scanSet", scan_set},
       {"readMember", read_member},
+      {"memberShape", member_shape},
+      {"textShape", text_shape},
       {"closeSet", close_set},
       {"mounts", mounts},
       {"setPaths", set_paths},

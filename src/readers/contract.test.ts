@@ -261,6 +261,26 @@ for (const { name, open, skip } of BOTH) {
       assert.throws(() => readers.set().rows(3));
     });
 
+    test('a set knows equal texts around other numbers', () => {
+      const other = `${path}-other`;
+      writeFileSync(path, 'a 1\nb 22\n');
+      writeFileSync(other, 'a 333\nb 4\n');
+      const set = readers.set();
+      const [one, two] = [set.add(path), set.add(other)];
+      set.scan();
+      assert.equal(set.shape(one), set.shape(two));
+      set.rows(one);
+      assert.equal(set.rowsShape(), set.shape(one));
+      writeFileSync(other, 'a max\nb 4\n');
+      set.scan();
+      assert.notEqual(set.shape(one), set.shape(two));
+      writeFileSync(other, 'c 4\n');
+      set.rows(two);
+      assert.notEqual(set.rowsShape(), set.shape(two), 'the text has changed since the scan');
+      set.close();
+      rmSync(other);
+    });
+
     test('a set tells members apart', () => {
       writeFileSync(path, 'a 1 2\n');
       const set = readers.set();

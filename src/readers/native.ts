@@ -62,6 +62,8 @@ interface Addon {
   removeMember(set: Handle, member: number): void;
   scanSet(set: Handle, numbers: Float64Array, status: Int32Array, start: Uint32Array, counts: Uint32Array, progress: Uint32Array): boolean;
   readMember(set: Handle, member: number): number;
+  memberShape(set: Handle, member: number): number;
+  textShape(set: Handle): number | undefined;
   closeSet(set: Handle): void;
   encode(
     blob: Uint8Array,
@@ -339,6 +341,14 @@ class NativeSet implements SourceSet {
     const rows = readRows(this.addon, this.handle);
     if (rows === undefined) throw notTheLastScan(path);
     return rows;
+  }
+
+  shape(member: number): number {
+    return this.addon.memberShape(this.handle, member);
+  }
+
+  rowsShape(): number | undefined {
+    return this.addon.textShape(this.handle);
   }
 
   close(): void {

@@ -75,6 +75,10 @@ export interface SourceSet {
   readonly numbers: Float64Array;
   /** Text of one member as the last scan read it; reads the file again, so it is for the rare changed case. */
   rows(member: number): Token[][];
+  /** What the text of a member was around its numbers, as of its last scan that succeeded: equal for equal texts of this set. */
+  shape(member: number): number;
+  /** The same of the text that `rows` has just read; undefined when the buffer holds another's. */
+  rowsShape(): number | undefined;
   close(): void;
 }
 

@@ -219,9 +219,13 @@ class ReferenceSource implements Source {
   }
 
   /** Reads the file again for its rows and remembers nothing. */
-  readRows(): Token[][] {
+  readRows(): { readonly rows: Token[][]; readonly shape: string } {
     this.shared.lastScanned = undefined;
-    return cutText(this.read(), this.format).rows;
+    return cutText(this.read(), this.format);
+  }
+
+  get shape(): string {
+    return this.last?.shape ?? '';
   }
 
   close(): void {
@@ -269,6 +273,9 @@ class ReferenceSet implements SourceSet {
   private readonly members: (ReferenceSource | undefined)[] = [];
   /** Numbers of removed members, the latest last: that is used first. */
   private readonly unused: number[] = [];
+  /** Numbers by the text around the numbers. */
+  private readonly shapes = new Map<string, number>();
+  private readShape: number | undefined;
 
   constructor(format: WholeFormat, shared: Shared) {
     this.format = format;
@@ -317,11 +324,27 @@ class ReferenceSet implements SourceSet {
   rows(member: number): Token[][] {
     const source = this.members[member];
     if (source === undefined) throw new TypeError('no such member');
-    return source.readRows();
+    const { rows, shape } = source.readRows();
+    this.readShape = this.shapeNumber(shape);
+    return rows;
+  }
+
+  shape(member: number): number {
+    return this.shapeNumber(this.members[member]?.shape ?? '');
+  }
+
+  rowsShape(): number | undefined {
+    return this.readShape;
   }
 
   close(): void {
     for (const source of this.members) source?.close();
+  }
+
+  private shapeNumber(text: string): number {
+    const number = this.shapes.get(text) ?? this.shapes.size;
+    this.shapes.set(text, number);
+    return number;
   }
 
   private growMembers(length: number): void {

@@ -38,6 +38,8 @@ class Source {
   // Reads the file and remembers nothing. Returns 0 or an errno.
   [[nodiscard]] int read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept;
   void close() noexcept { file_.close(); }
+  // Of the last scan that succeeded.
+  [[nodiscard]] uint64_t shape() const noexcept { return last_.shape; }
   // The next scan counts as changed.
   void forget() noexcept { known_ = false; }
 

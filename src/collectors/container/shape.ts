@@ -23,6 +23,8 @@ const MAX_SHAPES = 256;
 export class ShapeBook {
   readonly #kind: FileKind;
   readonly #byText = new Map<string, Shape>();
+  /** By the set's own number of a shape: a text that is known is not looked at again. One kind may have two sets. */
+  readonly #byNumber = new WeakMap<SourceSet, Map<number, Shape>>();
 
   constructor(kind: FileKind) {
     this.#kind = kind;
@@ -30,6 +32,18 @@ export class ShapeBook {
 
   /** Looks at the text of a member that was just scanned. */
   shapeOf(set: SourceSet, member: number): Shape {
+    let numbered = this.#byNumber.get(set);
+    if (numbered === undefined || numbered.size > MAX_SHAPES) this.#byNumber.set(set, (numbered = new Map()));
+    const number = set.shape(member);
+    const known = numbered.get(number);
+    if (known !== undefined) return known;
+    const shape = this.#bind(set, member);
+    // The text may have become another one since it was scanned.
+    if (shape !== UNREAD && set.rowsShape() === number) numbered.set(number, shape);
+    return shape;
+  }
+
+  #bind(set: SourceSet, member: number): Shape {
     let rows: Token[][];
     try {
       rows = set.rows(member);
