@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RESULTS, SOURCES } from './place.ts';
 import { type BenchResult, busyRemark, type Cell, format, QUIET, type Table, verdictCells } from './result.ts';
 
-const ORDER = ['latency', 'cpu', 'node-cost', 'age', 'faults', 'memory'];
+const ORDER = ['latency', 'cpu', 'node-cost', 'age', 'faults', 'memory', 'container'];
 
 mkdirSync(RESULTS, { recursive: true });
 const results = readdirSync(RESULTS)

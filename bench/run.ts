@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const BENCHES = ['latency', 'cpu', 'node-cost', 'memory', 'faults', 'age'];
+const BENCHES = ['latency', 'cpu', 'node-cost', 'memory', 'faults', 'age', 'container'];
 
 const names = process.argv.slice(2).filter((argument) => BENCHES.includes(argument));
 const rest = process.argv.slice(2).filter((argument) => !BENCHES.includes(argument));
