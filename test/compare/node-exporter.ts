@@ -8,7 +8,7 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-const START_MS = 10_000;
+const START_MS = 60_000;
 
 /** Throws Error with its last words when it does not come up. */
 export async function startPeer(
