@@ -1,5 +1,5 @@
 /** CPU time of programs that are scraped once a second, read from control groups of their own. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import type { Agent } from 'node:http';
 import type { Cpuacct } from './cpuacct.ts';
 import type { Program } from './program.ts';
@@ -84,7 +84,8 @@ export function keptFiles(pid: number): string[] {
   return readdirSync(folder).flatMap((name) => {
     try {
       const target = readlinkSync(`${folder}/${name}`);
-      return /^\/(proc|sys)\//.test(target) ? [target] : [];
+      // Those of other processes may be gone the next moment, and folders cannot be read.
+      return /^\/(proc|sys)\/(?!\d)/.test(target) && statSync(target).isFile() ? [target] : [];
     } catch {
       return []; // closed meanwhile
     }

@@ -36,7 +36,20 @@ interface CollectorSet {
 }
 
 /** What the most expensive collectors spend it on; found with perf and a clock around each. */
-const WHY: Readonly<Record<string, string>> = {};
+const WHY: Readonly<Record<string, string>> = {
+  slabinfo: 'the kernel walks the partial slabs of every cache while it prints the file',
+  processes: 'a read of stat for each process and each thread, which are kept open',
+  tcpstat: 'the kernel walks its table of all sockets',
+  netclass: 'about twenty attributes for each device',
+  network_route: 'two dumps over netlink, decoded in each run',
+  qdisc: 'two dumps over netlink, decoded in each run',
+  pcidevice: 'about twenty attributes for each device; some ask the hardware',
+  filesystem: 'a thread that may hang in statfs, and the mount table',
+  netstat: 'the kernel sums 400 counters over all processors',
+  interrupts: 'a number for each line and processor',
+  mountstats: 'the mount table',
+  udp_queues: 'the kernel walks its table of sockets',
+};
 
 await runBench('node-cost', 'CPU time of the node role', flags, async (): Promise<Findings> => {
   const notes: string[] = [];
