@@ -7,7 +7,7 @@ import { PLAIN, Sheet } from '../collect/sheet.ts';
 import { ring } from '../lanes/bell.ts';
 import type { JobSpec, LaneNews } from '../lanes/work.ts';
 import type { Log } from '../log.ts';
-import type { Clock } from '../model/clock.ts';
+import { type Clock, systemClock } from '../model/clock.ts';
 import type { Readers } from '../readers/readers.ts';
 import { Scheduler, type ScheduledJob } from '../schedule/scheduler.ts';
 import { writePeerBuildInfo } from '../self/build-info.ts';
@@ -105,6 +105,7 @@ export class Daemon {
       builderBell: this.#bellMemory,
       shards: options.shards,
       phaseLock: options.phaseLock,
+      lanesStart: options.clock === systemClock,
       cells: this.#cells,
       onNews: (news) => this.#news(news),
       onTimeout: (job) => this.#timedOut(job),

@@ -7,8 +7,8 @@ export function ring(words: Int32Array, at = 0): void {
   Atomics.notify(words, at);
 }
 
-/** Sleeps until the bell has been rung since `heard`. Returns the count heard now. */
-export function listen(words: Int32Array, heard: number, at = 0): number {
-  Atomics.wait(words, at, heard);
+/** Sleeps until the bell has been rung since `heard`, or the time is over. Returns the count heard now. */
+export function listen(words: Int32Array, heard: number, at = 0, timeoutMs = Number.POSITIVE_INFINITY): number {
+  Atomics.wait(words, at, heard, timeoutMs);
   return Atomics.load(words, at);
 }

@@ -10,20 +10,36 @@ const STOP = 1;
 const MAIL = 2;
 const CURRENT = 3;
 const BUSY = 4;
+const PLAN = 5;
+/** Only for the memory fence that changing it is. */
+const FENCE = 6;
 const DUE = 8;
 /** A lane serves job ids below this. */
 export const MAX_JOBS = 2048;
 const DUE_WORDS = MAX_JOBS / 32;
-const FLOATS_AT = (DUE + DUE_WORDS) * 4;
+/** Jobs of the plan, a bit each. */
+const PLANNED = DUE + DUE_WORDS;
+const FLOATS_AT = (PLANNED + DUE_WORDS) * 4;
 const CURRENT_MS = 0;
 const ENDED_MS = 1;
 const CPU_MS = 2;
+const START_AT_MS = 3;
+const STARTED_MS = 4;
+const WAKE_AT_MS = 5;
+const FLOATS = 6;
+
+// States of a plan.
+const NO_PLAN = 0;
+const PLANNED_STATE = 1;
+const STARTED_STATE = 2;
+/** A lane that wakes by itself this much later than planned need not be rung, milliseconds. */
+const WAKE_SLACK_MS = 0.2;
 
 /** The layout as replayed runs are told of it, in the order of native-readers' ReplayLayout. */
 export const CONTROL_LAYOUT: readonly number[] = [CURRENT, BUSY, DUE, DUE_WORDS, CURRENT_MS, ENDED_MS, CPU_MS];
 
 export function makeHostControl(): HostControlMemory {
-  return { words: new SharedArrayBuffer(FLOATS_AT + 3 * 8) };
+  return { words: new SharedArrayBuffer(FLOATS_AT + FLOATS * 8) };
 }
 
 /** Both sides of the control words. */
@@ -45,6 +61,28 @@ export class HostControl {
 
   go(): void {
     ring(this.words, BELL);
+  }
+
+  /** Lets the lane start these jobs by itself at a time, monotonic ms. There must be no plan. */
+  plan(ids: readonly number[], atMs: number): void {
+    for (let word = 0; word < DUE_WORDS; word++) this.words[PLANNED + word] = 0;
+    for (const job of ids) this.words[PLANNED + (job >> 5)] = (this.words[PLANNED + (job >> 5)] as number) | (1 << (job & 31));
+    this.floats[START_AT_MS] = atMs;
+    Atomics.store(this.words, PLAN, PLANNED_STATE);
+    if ((this.floats[WAKE_AT_MS] as number) > atMs + WAKE_SLACK_MS) this.go();
+  }
+
+  /** Takes the plan back. False when the lane has begun it; `takeStarted` then tells. */
+  unplan(): boolean {
+    return Atomics.compareExchange(this.words, PLAN, PLANNED_STATE, NO_PLAN) !== STARTED_STATE;
+  }
+
+  /** When the lane began the plan, monotonic ms, or NaN; told once. */
+  takeStarted(): number {
+    if (Atomics.load(this.words, PLAN) !== STARTED_STATE) return Number.NaN;
+    const startedMs = this.floats[STARTED_MS] as number;
+    Atomics.store(this.words, PLAN, NO_PLAN);
+    return startedMs;
   }
 
   mail(): void {
@@ -86,6 +124,42 @@ export class HostControl {
 
   get stopped(): boolean {
     return Atomics.load(this.words, STOP) === 1;
+  }
+
+  /** Makes the planned jobs due when their time has come. Whether it has. */
+  startPlanned(nowMs: number): boolean {
+    if (Atomics.load(this.words, PLAN) !== PLANNED_STATE || nowMs < (this.floats[START_AT_MS] as number)) return false;
+    // Before the plan is taken: the main thread must not see a lane without a plan and idle.
+    Atomics.store(this.words, BUSY, 1);
+    this.floats[STARTED_MS] = nowMs;
+    if (Atomics.compareExchange(this.words, PLAN, PLANNED_STATE, STARTED_STATE) !== PLANNED_STATE) {
+      this.idle();
+      return false;
+    }
+    for (let word = 0; word < DUE_WORDS; word++) {
+      const bits = this.words[PLANNED + word] as number;
+      if (bits !== 0) Atomics.or(this.words, DUE + word, bits);
+    }
+    return true;
+  }
+
+  /**
+   * How long the lane may sleep, milliseconds: to the start of the plan. Without one to when the next is likely to begin, since
+   * the main thread then need not ring; a lane that finds none sleeps on.
+   * @param likelyMs when the next plan is likely to begin, monotonic ms; NaN for not known
+   */
+  sleepMs(nowMs: number, likelyMs: number): number {
+    const wakeAt = likelyMs > nowMs ? likelyMs : Number.POSITIVE_INFINITY;
+    this.floats[WAKE_AT_MS] = wakeAt;
+    Atomics.add(this.words, FENCE, 1);
+    if (Atomics.load(this.words, PLAN) !== PLANNED_STATE) return wakeAt - nowMs;
+    const startAt = this.floats[START_AT_MS] as number;
+    this.floats[WAKE_AT_MS] = startAt;
+    return Math.max(0, startAt - nowMs);
+  }
+
+  get startAtMs(): number {
+    return this.floats[START_AT_MS] as number;
   }
 
   takeMail(): boolean {

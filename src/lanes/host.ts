@@ -121,8 +121,16 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     return -1;
   };
 
-  for (let heard = 0; !control.stopped; heard = listen(control.words, heard)) {
+  /** Start of the last plan begun, and when the next is likely to be, monotonic ms. */
+  let lastPlanMs = Number.NaN;
+  let likelyMs = Number.NaN;
+  for (let heard = 0; !control.stopped; heard = listen(control.words, heard, 0, control.sleepMs(now(), likelyMs))) {
     if (control.takeMail()) await handleMail();
+    const planMs = control.startAtMs;
+    if (control.startPlanned(now())) {
+      likelyMs = planMs + (planMs - lastPlanMs);
+      lastPlanMs = planMs;
+    }
     const cpuBefore = readers.threadCpuSeconds();
     const count = take();
     if (count < 0) continue;

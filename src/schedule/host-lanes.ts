@@ -81,6 +81,8 @@ export class HostLanes {
   readonly #apart = new Set<Lane>();
   #common: Lane | undefined;
   #spare: Piscina | undefined;
+  /** The lane that has a plan. */
+  #planned: Lane | undefined;
   #nextLane = 1;
   #restartMs = FIRST_RESTART_MS;
   #shortestDeadlineMs = Number.POSITIVE_INFINITY;
@@ -154,6 +156,28 @@ export class HostLanes {
         lane.batch.filter((id) => this.#isPendingId(id)),
       );
     return skipped;
+  }
+
+  /**
+   * Lets the common lane start jobs by itself, so that the main thread need not wake for it. False when it cannot: jobs are
+   * kept apart, or something is under way.
+   */
+  plan(ids: readonly number[], atMs: number): boolean {
+    const common = this.#common;
+    if (common === undefined || !this.#isSimple() || !common.control.isIdle(this.#idLimit)) return false;
+    common.control.plan(ids, atMs);
+    common.batch = ids;
+    common.batchAtMs = atMs;
+    this.#planned = common;
+    return true;
+  }
+
+  /** Takes the plan back, if it has not begun. When it began, monotonic ms; NaN when it has not, or there was none. */
+  unplan(): number {
+    const lane = this.#planned;
+    if (lane === undefined) return Number.NaN;
+    this.#planned = undefined;
+    return lane.control.unplan() ? Number.NaN : lane.control.takeStarted();
   }
 
   /** True when the common lane has nothing due or under way; jobs kept apart do not count. */

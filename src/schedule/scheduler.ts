@@ -25,6 +25,8 @@ export interface SchedulerOptions {
   readonly builderBell: SharedArrayBuffer;
   readonly shards: number;
   readonly phaseLock: boolean;
+  /** Lanes may start host jobs by their own clock; false where the clock is a test's. */
+  readonly lanesStart: boolean;
   readonly cells: Cells;
   readonly onNews: (news: LaneNews) => void;
   readonly onTimeout: (job: number) => void;
@@ -86,6 +88,11 @@ interface View {
 const NOTHING: readonly number[] = [];
 /** How often the first runs are looked at until all host jobs have ended once. */
 const FIRST_LOOK_MS = 5;
+/** How long after a start that was left to the lane the main thread looks, if no request makes it look before. */
+const PLAN_LOOK_MS = 500;
+/** A timer that would be set this little later or earlier is only started anew. */
+const TIMER_SLACK_MS = 50;
+
 /** From the end of a run to the start of the build: longer means that the build was not for that run. */
 const LONGEST_HAND_OVER_MS = 50;
 
@@ -104,6 +111,10 @@ export class Scheduler {
   readonly #due: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #timerMs = 0;
+  /** What the lane starts by itself, and when. */
+  #planned: readonly Group[] = [];
+  #plannedAtMs = 0;
   readonly #onTimer = (): void => this.#tick();
   #closed = false;
   #isReady = false;
@@ -151,6 +162,7 @@ export class Scheduler {
   }
 
   add(jobs: readonly ScheduledJob[]): void {
+    this.#takePlan();
     const now = this.#options.clock.monotonicMs();
     for (const job of jobs) {
       const entry: Entry = { job, channel: new Channel(job.spec.channel), startedAt: 0, isUnderWay: false };
@@ -165,6 +177,7 @@ export class Scheduler {
   }
 
   remove(ids: readonly number[]): void {
+    this.#takePlan();
     const gone = new Set(ids);
     for (const id of ids) this.#entries.delete(id);
     for (const group of this.#groups.values()) {
@@ -237,6 +250,7 @@ export class Scheduler {
       view.trains.add(view.times.yard.locked - view.locked);
       view.locked = view.times.yard.locked;
     }
+    if (isChanged || train !== STRANGER) this.#takePlan();
     if (train === STRANGER) view.unlocked.add(1);
     else {
       this.#harvest();
@@ -351,6 +365,7 @@ export class Scheduler {
     if (this.#timer !== undefined) this.#lateness.observe(Math.max(0, now - this.#timerAtMs) / 1000);
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#takePlan();
     this.#harvest();
     this.#timetable.due(now, this.#due);
     let host: readonly number[] = NOTHING;
@@ -402,17 +417,71 @@ export class Scheduler {
   }
 
   #arm(now: number): void {
-    let next = Math.min(this.#timetable.next(now), this.#host.watch(), this.#network.watch());
+    const due = this.#timetable.next(now);
+    let watch = Math.min(this.#host.watch(), this.#network.watch());
     if (!this.#isReady) {
       this.#checkReady();
-      if (!this.#isReady) next = Math.min(next, now + FIRST_LOOK_MS);
+      if (!this.#isReady) watch = Math.min(watch, now + FIRST_LOOK_MS);
     }
     // A lane that was just told has not begun yet: look again when a deadline could have passed.
-    if (!this.#host.isIdle) next = Math.min(next, now + this.#host.shortestDeadlineMs);
-    if (next >= this.#timerAtMs && this.#timer !== undefined) return;
+    if (!this.#host.isIdle) watch = Math.min(watch, now + this.#host.shortestDeadlineMs);
+    const look = due <= watch ? this.#plan(due, now) : Number.NEGATIVE_INFINITY;
+    if (look > due) {
+      this.#lookAt(Math.min(look, watch), now);
+      return;
+    }
+    const next = Math.min(due, watch);
+    if (next < this.#timerAtMs || this.#timer === undefined) this.#setTimer(next);
+  }
+
+  #setTimer(atMs: number): void {
     clearTimeout(this.#timer);
-    this.#timerAtMs = next;
-    this.#timer = next === Number.POSITIVE_INFINITY ? undefined : setTimeout(this.#onTimer, Math.max(0, Math.ceil(next - this.#options.clock.monotonicMs())));
+    this.#timerAtMs = atMs;
+    this.#timerMs = Math.max(0, Math.ceil(atMs - this.#options.clock.monotonicMs()));
+    this.#timer = atMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(this.#onTimer, this.#timerMs);
+  }
+
+  /** As `#setTimer`, but may be late by the slack: a timer of about the right length is started anew, which is cheap. */
+  #lookAt(atMs: number, now: number): void {
+    const waitMs = atMs - now;
+    if (this.#timer === undefined || waitMs > this.#timerMs || waitMs <= this.#timerMs - TIMER_SLACK_MS) {
+      this.#setTimer(atMs);
+      return;
+    }
+    this.#timerAtMs = now + this.#timerMs;
+    this.#timer.refresh();
+  }
+
+  /**
+   * Leaves a start of host jobs alone to their lane, which sleeps until then: one thread wakes instead of two. Returns when the
+   * main thread is to look in any case, or -Infinity when the start is its own.
+   */
+  #plan(atMs: number, now: number): number {
+    if (!this.#options.lanesStart || !this.#isReady || atMs === Number.POSITIVE_INFINITY || atMs <= now) return Number.NEGATIVE_INFINITY;
+    const other = this.#timetable.batchAt(atMs, this.#due);
+    const groups: Group[] = [];
+    let ids: readonly number[] = NOTHING;
+    for (const id of this.#due) {
+      const group = this.#groupsById.get(id);
+      if (group === undefined || group.pool !== 'host') return Number.NEGATIVE_INFINITY;
+      groups.push(group);
+      ids = ids === NOTHING ? group.ids : [...ids, ...group.ids];
+    }
+    if (groups.length === 0 || other <= atMs || !this.#host.plan(ids, atMs)) return Number.NEGATIVE_INFINITY;
+    this.#planned = groups;
+    this.#plannedAtMs = atMs;
+    return Math.min(other, atMs + Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs));
+  }
+
+  /** Hears of a start by the lane, or takes back one that has not come. */
+  #takePlan(): void {
+    if (this.#planned.length === 0) return;
+    const startedMs = this.#host.unplan();
+    if (!Number.isNaN(startedMs)) {
+      this.#lateness.observe(Math.max(0, startedMs - this.#plannedAtMs) / 1000);
+      for (const group of this.#planned) this.#begin(group, startedMs);
+    }
+    this.#planned = [];
   }
 }
 

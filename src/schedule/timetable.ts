@@ -432,6 +432,10 @@ export class Timetable {
     out.length = 0;
     if (this.next(nowMs) > nowMs) return;
     this.#findBatches(nowMs);
+    this.#gather(nowMs, out);
+  }
+
+  #gather(nowMs: number, out: number[]): void {
     for (const job of this.#order) {
       const startAt = job.lane.startAt;
       if (startAt === Number.POSITIVE_INFINITY || job.isRunning || job.dueMs > nowMs + TOGETHER_MS) continue;
@@ -440,6 +444,19 @@ export class Timetable {
       job.plannedMs = startAt;
       out.push(job.id);
     }
+  }
+
+  /**
+   * What `due` will give at a later time, if nothing happens before, and when something else falls due after it, milliseconds.
+   * Each of `out` is to be confirmed by `jobStarted`.
+   */
+  batchAt(atMs: number, out: number[]): number {
+    out.length = 0;
+    this.#findBatches(atMs);
+    this.#gather(atMs, out);
+    let other = Number.POSITIVE_INFINITY;
+    for (const job of this.#order) if (job.dueMs < other && !out.includes(job.id)) other = job.dueMs;
+    return other;
   }
 
   #laneOf(terms: JobTerms): Lane {
