@@ -27,6 +27,7 @@
 #include "readers/device_call.hpp"
 #include "readers/listeners.hpp"
 #include "readers/machine.hpp"
+#include "readers/merge.hpp"
 #include "readers/mounts.hpp"
 #include "readers/netlink.hpp"
 #include "readers/page.hpp"
@@ -55,6 +56,7 @@ struct Instance {
   std::vector<std::unique_ptr<Replay>> replays;
   std::vector<napi_ref> kept;
   NetlinkClient netlink;
+  std::vector<MergePage> merge_pages;
   ScanTools tools{nullptr, nullptr, std::vector<double>(4096), {}};
 };
 
@@ -622,6 +624,38 @@ napi_value deflate(napi_env env, napi_callback_info info) {
   return make_number(env, bytes == SIZE_MAX ? -(1 + static_cast<double>(room)) : static_cast<double>(bytes));
 }
 
+// merge(order, kinds, pages, indexes, target, results): true when done
+napi_value merge_pages_into(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "merge(order, kinds, pages, indexes, target, results)";
+  std::array<napi_value, 6> arguments{};
+  std::span<int32_t> order;
+  std::span<uint8_t> kinds;
+  std::span<uint8_t> target;
+  std::span<double> results;
+  uint32_t count = 0;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], order) || !take(env, arguments[1], kinds) ||
+      napi_get_array_length(env, arguments[2], &count) != napi_ok || !take(env, arguments[4], target) || !take(env, arguments[5], results) ||
+      results.size() < 3 || order.size() < kinds.size() * 3) {
+    return fail(env, kUsage);
+  }
+  instance->merge_pages.resize(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value page = nullptr;
+    napi_value index = nullptr;
+    if (napi_get_element(env, arguments[2], i, &page) != napi_ok || napi_get_element(env, arguments[3], i, &index) != napi_ok ||
+        !take(env, page, instance->merge_pages[i].page) || !take(env, index, instance->merge_pages[i].index)) {
+      return fail(env, kUsage);
+    }
+  }
+  const MergeResult merged = merge_pages(order, kinds, instance->merge_pages, target);
+  results[0] = static_cast<double>(merged.bytes);
+  results[1] = static_cast<double>(merged.samples);
+  results[2] = merged.time_at == SIZE_MAX ? -1 : static_cast<double>(merged.time_at);
+  napi_value is_done = nullptr;
+  return napi_get_boolean(env, merged.state == PageState::ok, &is_done) == napi_ok ? is_done : fail(env, kUsage);
+}
+
 // pageDeflater(): handle
 napi_value page_deflater(napi_env env, napi_callback_info) {
   Instance* instance = instance_of(env);
@@ -727,6 +761,13 @@ Step read_step(StepReader& reader, Replay& replay) {
       reader.range_of_bounds(replay, step);
       return step;
     }
+    case StepKind::mount_table: {
+      SourceHandle* handle = take_source(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.source = &handle->source;
+      step.format = &handle->format;
+      return step;
+    }
     case StepKind::set: {
       SetHandle* handle = take_set(reader.env, reader.handle());
       if (handle == nullptr) break;
@@ -749,7 +790,10 @@ Step read_step(StepReader& reader, Replay& replay) {
       step.calls = &handle->calls;
       step.wait_ms = reader.natural();
       const uint32_t count = reader.natural();
-      for (uint32_t i = 0; i < count && reader.is_good; ++i) step.mount_status.push_back(reader.word());
+      for (uint32_t i = 0; i < count && reader.is_good; ++i) {
+        step.mount_status.push_back(reader.word());
+        step.mount_flags.push_back(reader.figure());
+      }
       reader.range_of_bounds(replay, step);
       return step;
     }
@@ -1198,6 +1242,7 @@ NAPI_MODULE_INIT() {
       {"closeWatch", close_watch},
       {"encode", encode},
       {"deflate", deflate},
+      {"merge", merge_pages_into},
       {"pageDeflater", page_deflater},
       {"gzipPage", gzip_page},
       {"replayLayout", replay_layout},

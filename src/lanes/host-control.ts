@@ -158,6 +158,10 @@ export class HostControl {
     return Math.max(0, startAt - nowMs);
   }
 
+  get isPlanned(): boolean {
+    return Atomics.load(this.words, PLAN) !== NO_PLAN;
+  }
+
   get startAtMs(): number {
     return this.floats[START_AT_MS] as number;
   }

@@ -7,7 +7,7 @@ import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
-import { failureOf, Job, type JobSpec, type LaneNews, Replay, ownData, sessionKey } from './work.ts';
+import { failureOf, Job, type JobSpec, type LaneNews, type LaneUnplanned, Replay, ownData, sessionKey } from './work.ts';
 
 /** Given to the thread when it starts. */
 export interface HostLaneData {
@@ -130,6 +130,9 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (control.startPlanned(now())) {
       likelyMs = planMs + (planMs - lastPlanMs);
       lastPlanMs = planMs;
+    } else if (now() >= likelyMs) {
+      likelyMs = Number.NaN;
+      if (!control.isPlanned) task.port.postMessage({ kind: 'unplanned' } satisfies LaneUnplanned);
     }
     const cpuBefore = readers.threadCpuSeconds();
     const count = take();

@@ -34,6 +34,11 @@ export type LaneNews =
   | { readonly kind: 'over-budget'; readonly job: number; readonly family: string }
   | { readonly kind: 'warning'; readonly job: number; readonly text: string };
 
+/** A lane that starts by itself came to when the next start was likely, and nothing was planned. */
+export interface LaneUnplanned {
+  readonly kind: 'unplanned';
+}
+
 /** Sessions are shared by the parts of a target; a part that runs elsewhere has one of its own, so that it holds up no other. */
 export function sessionKey(spec: Pick<JobSpec, 'collector' | 'target' | 'part' | 'isElsewhere'>): string {
   const target = `${spec.collector}/${spec.target.name}`;

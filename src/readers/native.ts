@@ -107,6 +107,14 @@ interface Addon {
   closeWatch(watch: Handle): void;
   /** Listeners found, or -errno. */
   limitSendBuffers(port: number, bytes: number): number;
+  merge(
+    order: Int32Array,
+    kinds: Uint8Array,
+    pages: readonly Uint8Array[],
+    indexes: readonly Uint32Array[],
+    target: Uint8Array,
+    results: Float64Array,
+  ): boolean;
   pageDeflater(): Handle;
   gzipPage(deflater: Handle, page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
   replayLayout(layout: Int32Array): void;
@@ -500,7 +508,7 @@ class NativePerf implements PerfCounters {
 }
 
 /** Step kinds and modes of binding.cpp, in the order of its enums. */
-const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp'] as const;
+const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable'] as const;
 const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product'] as const;
 
 /** Steps as a list of words, with their numbers, handles and texts beside it. */
@@ -518,6 +526,11 @@ class NativeSteps implements ReplaySteps {
     for (const bound of bounds) this.bound(bound);
   }
 
+  mountTable(source: Source): void {
+    this.begin('mountTable');
+    this.use(source, NativeSource);
+  }
+
   set(set: SourceSet, members: readonly ExpectedMember[]): void {
     this.begin('set');
     this.use(set, NativeSet);
@@ -532,6 +545,7 @@ class NativeSteps implements ReplaySteps {
     this.begin('mounts');
     this.use(stats, NativeMounts);
     this.words.push(Math.min(Math.max(0, Math.ceil(waitMs)), LONGEST_WAIT_MS), stats.status.length, ...stats.status, bounds.length);
+    for (const i of stats.status.keys()) this.figures.push(stats.numbers[i * MOUNT_NUMBERS + MOUNT_NUMBERS - 1] as number);
     for (const bound of bounds) this.bound(bound);
   }
 
@@ -724,6 +738,9 @@ class NativeReaders implements Readers {
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number {
     return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
   }
+
+  readonly merge: NonNullable<Readers['merge']> = (order, kinds, pages, indexes, target, results) =>
+    this.addon.merge(order, kinds, pages, indexes, target, results);
 
   pageDeflater(): PageDeflater {
     const handle = this.addon.pageDeflater();

@@ -223,8 +223,10 @@ export interface ExpectedMember {
 export interface ReplaySteps {
   /** Reads a source; its text must be the last scan's. */
   scan(source: Source, bounds: readonly BoundNumber[]): void;
+  /** A table of mounts (mountinfo): read only when the kernel says that something was mounted or unmounted. */
+  mountTable(source: Source): void;
   set(set: SourceSet, members: readonly ExpectedMember[]): void;
-  /** The calls must end as the last ones did. */
+  /** The calls must end, and the flags of the file systems be, as the last time. */
   mounts(stats: MountStats, waitMs: number, bounds: readonly BoundNumber[]): void;
   /** The slot gets the wall clock, seconds with millisecond resolution. */
   wall(slot: number): void;
@@ -332,6 +334,21 @@ export interface Readers {
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
   /** Undefined without the addon. @param layout words of the channel and the lane's control, in the order of native-readers' ReplayLayout */
   replays(layout: Int32Array): Replays | undefined;
+  /**
+   * Copies stretches of pages one behind the other into `target`: see Merger, whose lists these are. False when there is too
+   * little room, or a page does not fit its index (its lane is writing it). Undefined without the addon.
+   * @param order per stretch: page, first and last family @param results receives bytes, samples, offset of the time or -1
+   */
+  readonly merge:
+    | ((
+        order: Int32Array,
+        kinds: Uint8Array,
+        pages: readonly Uint8Array[],
+        indexes: readonly Uint32Array[],
+        target: Uint8Array,
+        results: Float64Array,
+      ) => boolean)
+    | undefined;
   /** Undefined without the addon. */
   pageDeflater(): PageDeflater | undefined;
   /**

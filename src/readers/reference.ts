@@ -690,6 +690,8 @@ class ReferenceReaders implements Readers {
     return encodePage(plan, values, stamps, run, page, index);
   }
 
+  readonly merge = undefined;
+
   pageDeflater(): undefined {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { Piscina } from 'piscina';
 import { Channel } from '../collect/channel.ts';
 import type { HostLaneData, HostLaneMail, HostLaneTask } from '../lanes/host.ts';
 import { HostControl, MAX_JOBS, makeHostControl } from '../lanes/host-control.ts';
-import type { JobSpec, LaneNews } from '../lanes/work.ts';
+import type { JobSpec, LaneNews, LaneUnplanned } from '../lanes/work.ts';
 
 /** After so many runs within the deadline a job that hung joins the others again. */
 const GOOD_RUNS_TO_REJOIN = 3;
@@ -64,6 +64,8 @@ export interface HostLanesOptions {
   readonly monotonicMs: () => number;
   readonly onNews: (news: LaneNews) => void;
   readonly onTimeout: (job: number) => void;
+  /** The common lane could have been told of its next start by now. */
+  readonly onUnplanned: () => void;
   /** A lane's thread ended with an error; restarted after `delayMs`. */
   readonly onCrash: (error: unknown, delayMs: number) => void;
 }
@@ -271,7 +273,10 @@ export class HostLanes {
         (error: unknown) => this.#crashed(lane, error),
       ),
     };
-    port1.on('message', (news: LaneNews) => this.#options.onNews(news));
+    port1.on('message', (news: LaneNews | LaneUnplanned) => {
+      if (news.kind !== 'unplanned') this.#options.onNews(news);
+      else if (lane === this.#common) this.#options.onUnplanned();
+    });
     port1.unref();
     return lane;
   }

@@ -90,8 +90,10 @@ const NOTHING: readonly number[] = [];
 const FIRST_LOOK_MS = 5;
 /** How long after a start that was left to the lane the main thread looks, if no request makes it look before. */
 const PLAN_LOOK_MS = 500;
+/** The same where a scraper's next request is expected: the lane tells when it has not come. */
+const LOCKED_LOOK_MS = 5000;
 /** A timer that would be set this little later or earlier is only started anew. */
-const TIMER_SLACK_MS = 50;
+const TIMER_SLACK_MS = 500;
 
 /** From the end of a run to the start of the build: longer means that the build was not for that run. */
 const LONGEST_HAND_OVER_MS = 50;
@@ -133,6 +135,7 @@ export class Scheduler {
       ...shared,
       spare: options.hostThread,
       onTimeout,
+      onUnplanned: () => this.#tick(),
       onCrash: (error, delayMs) => options.onLane('host', 'crash', { error: String(error), delay_ms: delayMs }),
     });
     this.#network = new Shards({
@@ -470,7 +473,8 @@ export class Scheduler {
     if (groups.length === 0 || other <= atMs || !this.#host.plan(ids, atMs)) return Number.NEGATIVE_INFINITY;
     this.#planned = groups;
     this.#plannedAtMs = atMs;
-    return Math.min(other, atMs + Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs));
+    const isExpected = [...this.#views.values()].some(({ times }) => times.yard.locked > 0);
+    return Math.min(other, atMs + (isExpected ? LOCKED_LOOK_MS : Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs)));
   }
 
   /** Hears of a start by the lane, or takes back one that has not come. */

@@ -160,7 +160,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
           self: mail.view.self,
           target: known?.target ?? new ViewTarget(mail.view.memory),
           deflater: known?.deflater ?? readers.pageDeflater(),
-          merger: new Merger(entries, ROLES.length, conflict, mail.view.families),
+          merger: new Merger(entries, ROLES.length, conflict, mail.view.families, readers.merge),
           version: -1,
           gzip: known?.gzip ?? false,
           owed: known?.owed ?? false,

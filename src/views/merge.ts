@@ -1,6 +1,6 @@
 import type { Channel, PageView } from '../collect/channel.ts';
 import { compareBytes } from '../model/escape.ts';
-import { INDEX_WORDS } from '../readers/readers.ts';
+import { INDEX_WORDS, type Readers } from '../readers/readers.ts';
 
 /** One channel's part in a view. */
 export interface MergeEntry {
@@ -36,6 +36,8 @@ const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 const HELP_PREFIX = 7; // '# HELP '
 
+const NOTHING = new Uint8Array(0);
+const NO_INDEX = new Uint32Array(0);
 /** Families of one channel alone, header and samples. */
 const WHOLE = 0;
 /** The first channel of a shared family: with its header. */
@@ -74,9 +76,23 @@ export class Merger {
   #missing: number[] = [];
   #ordered = false;
   readonly oldestMs: Float64Array;
+  readonly #native: Readers['merge'];
+  readonly #bytes: Uint8Array[] = [];
+  readonly #indexes: Uint32Array[] = [];
+  readonly #results = new Float64Array(3);
 
-  /** @param only names of the families to show; all when left out */
-  constructor(entries: readonly MergeEntry[], roles: number, conflict: (family: string, kept: string, dropped: string) => void, only?: readonly string[]) {
+  /**
+   * @param only names of the families to show; all when left out
+   * @param native `Readers.merge`; without it everything is done here
+   */
+  constructor(
+    entries: readonly MergeEntry[],
+    roles: number,
+    conflict: (family: string, kept: string, dropped: string) => void,
+    only?: readonly string[],
+    native?: Readers['merge'],
+  ) {
+    this.#native = native;
     this.#only = only === undefined ? undefined : new Set(only);
     this.#entries = entries;
     this.#conflict = conflict;
@@ -175,7 +191,19 @@ export class Merger {
     this.#ordered = true;
   }
 
+  /** By the addon where there is one and the page needs no more room; else, and as the addon's oracle, by `#copySlowly`. */
   #copy(target: GrowingPage): Merged {
+    if (this.#native === undefined) return this.#copySlowly(target);
+    for (const [i, page] of this.#pages.entries()) {
+      this.#bytes[i] = page?.page ?? NOTHING;
+      this.#indexes[i] = page?.index ?? NO_INDEX;
+    }
+    if (!this.#native(this.#order, this.#kinds, this.#bytes, this.#indexes, target.bytes, this.#results)) return this.#copySlowly(target);
+    const [bytes = 0, series = 0, timeAt = -1] = this.#results;
+    return { bytes, series, timeAt, cut: false };
+  }
+
+  #copySlowly(target: GrowingPage): Merged {
     const order = this.#order;
     const merged: Merged = { bytes: 0, series: 0, timeAt: -1, cut: false };
     /** A shared family's header was copied already. */

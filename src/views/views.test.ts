@@ -5,6 +5,7 @@ import { Channel, type ChannelMemory, EMPTY_PAGE, fixedPage, makeChannel } from 
 import { PLAIN, Sheet } from '../collect/sheet.ts';
 import { type Family, family } from '../model/family.ts';
 import { loadReaders } from '../readers/load.ts';
+import { addonPath, nativeReaders } from '../readers/native.ts';
 import { type GrowingPage, Merger, TIME_FAMILY, TIME_TEXT } from './merge.ts';
 import { crcAdvance, crcOfDifference, gzipPage, writeTime } from './splice.ts';
 import { GENERATIONS, makeView, ViewReader, ViewTarget } from './view.ts';
@@ -253,5 +254,31 @@ test('the fixed-width time is the time', () => {
     const out = new TextEncoder().encode(TIME_TEXT);
     writeTime(wallMs, out, 0);
     assert.equal(Number(new TextDecoder().decode(out)), wallMs / 1000);
+  }
+});
+
+test('the addon merges as the merger itself does', { skip: addonPath() === undefined }, () => {
+  const random = (
+    (state) => () =>
+      (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
+  )(5);
+  const sources = [source(), source(), source()];
+  const time = family('node_time_seconds', 'gauge', 'Time.');
+  const entries = sources.map(({ channel }) => ({ channel, variant: 0, role: 0 }));
+  const fail = (): never => assert.fail('no conflict');
+  const slow = new Merger(entries, 1, fail);
+  const fast = new Merger(entries, 1, fail, undefined, nativeReaders().merge);
+  const pages = [growing(), growing()] as const;
+  for (let step = 0; step < 200; step++) {
+    for (const [i, each] of sources.entries()) {
+      const samples: [typeof one, string[], number][] = [];
+      if (random() < 0.7) samples.push([up, [String(i)], random()]);
+      if (i === 0 && random() < 0.8) samples.push([one, [], random()], [time, [], random() * 2e9]);
+      if (i === 1 && random() < 0.8) samples.push([two, [], Math.floor(random() * 1e6)]);
+      each.run(samples);
+    }
+    const [expected, found] = [slow.merge(pages[0], 20), fast.merge(pages[1], 20)];
+    assert.deepEqual(found, expected);
+    assert.equal(pages[1].text(found.bytes), pages[0].text(expected.bytes), `step ${step}`);
   }
 });

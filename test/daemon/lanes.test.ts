@@ -154,7 +154,7 @@ test('a host lane in a crash loop is restarted ever more slowly, fails only the 
   const crashFile = join(folder, 'crash');
   writeFileSync(crashFile, '');
   const said = listeners();
-  const lanes = new HostLanes(said.options);
+  const lanes = new HostLanes({ ...said.options, onUnplanned: () => undefined });
   const options = { crash_file: crashFile };
   const calm = specOf(TOY_HOST, 0, 'calm', { name: 'local', settings: undefined, address: 'local' }, options, 1000);
   const crashing = specOf(TOY_HOST, 1, 'crashes', { name: 'local', settings: undefined, address: 'local' }, options, 1000);

@@ -85,7 +85,7 @@ test('lanes and shards that are started and closed, or crash and are restarted, 
   const round = async (): Promise<void> => {
     let crashes = 0;
     writeFileSync(crashFile, 'yes');
-    const lanes = new HostLanes({ ...quiet, onCrash: () => crashes++ });
+    const lanes = new HostLanes({ ...quiet, onUnplanned: () => undefined, onCrash: () => crashes++ });
     const shards = new Shards({ ...quiet, shards: 1, onCrash: () => crashes++, onStuck: () => assert.fail('stuck') });
     const local = { name: 'local', settings: undefined, address: 'local' };
     const target = { name: 'calm', settings: { name: 'calm' }, address: 'calm' };

@@ -67,9 +67,10 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
   }
   for (const Step& step : steps) {
     if (step.first_bound + uint64_t{step.bounds} > bounds.size() || step.slot >= slots) return false;
-    if (step.kind == StepKind::scan && (step.source == nullptr || step.format == nullptr)) return false;
+    if ((step.kind == StepKind::scan || step.kind == StepKind::mount_table) && (step.source == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
+    if (step.mount_flags.size() != step.mount_status.size()) return false;
     for (const ExpectedMember& member : step.members) {
       if (member.bound != kNoBound && member.bound >= bounds.size()) return false;
     }
@@ -133,6 +134,13 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
       }
       return apply(own, std::span<const double>(tools.numbers).first(result.count));
     }
+    case StepKind::mount_table: {
+      if (step.source->is_still()) return true;
+      const ScanResult result = scan_roomy(*step.source, *step.format, tools);
+      if (result.state == ScanState::same) return true;
+      step.source->forget();
+      return false;
+    }
     case StepKind::set:
       for (const ExpectedMember& expected : step.members) {
         Source* member = step.set->member(expected.member);
@@ -157,7 +165,11 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
       const auto status = std::span(tools.status).first(count);
       const auto numbers = std::span(tools.numbers).first(count * kMountNumbers);
       MountCalls::process().run(*step.calls, std::chrono::milliseconds(step.wait_ms), status, numbers);
-      return std::equal(status.begin(), status.end(), step.mount_status.begin(), step.mount_status.end()) && apply(own, numbers);
+      for (size_t i = 0; i < count; ++i) {
+        if (status[i] != step.mount_status[i]) return false;
+        if (status[i] == 0 && numbers[i * kMountNumbers + kMountNumbers - 1] != step.mount_flags[i]) return false;
+      }
+      return apply(own, numbers);
     }
     case StepKind::wall:
       // Whole milliseconds, as JavaScript's clock gives them.

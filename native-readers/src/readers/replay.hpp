@@ -66,7 +66,7 @@ struct ExpectedMember {
 };
 inline constexpr uint32_t kNoBound = 0xffffffffU;
 
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table };
 
 struct Step {
   StepKind kind;
@@ -78,6 +78,8 @@ struct Step {
   const std::vector<std::shared_ptr<MountCalls::Call>>* calls = nullptr;
   uint32_t wait_ms = 0;
   std::vector<int32_t> mount_status;
+  // Flags that each had; they change when a file system turns read-only by itself.
+  std::vector<double> mount_flags;
   // set
   std::vector<ExpectedMember> members;
   // scan, mounts: a range of bounds

@@ -1,5 +1,8 @@
 #include "readers/source.hpp"
 
+#include <poll.h>
+#include <sys/vfs.h>
+
 namespace readers {
 
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
@@ -39,6 +42,15 @@ ScanResult Source::rescan(const Format& format, std::string_view text, std::span
   last_ = now;
   known_ = true;
   return {same ? ScanState::same : ScanState::changed, 0, now.count};
+}
+
+bool Source::is_still() noexcept {
+  constexpr auto kProcfs = 0x9fa0;
+  struct statfs where {};
+  // A file of another file system never tells.
+  if (!known_ || !file_.is_open() || fstatfs(file_.number(), &where) != 0 || where.f_type != kProcfs) return false;
+  pollfd asked{file_.number(), POLLPRI, 0};
+  return poll(&asked, 1, 0) == 0;
 }
 
 }  // namespace readers

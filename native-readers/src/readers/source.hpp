@@ -40,6 +40,9 @@ class Source {
   void close() noexcept { file_.close(); }
   // Of the last scan that succeeded.
   [[nodiscard]] uint64_t shape() const noexcept { return last_.shape; }
+  // Whether the kernel says that nothing was mounted, unmounted or mounted anew since the last scan, for mountinfo of procfs
+  // (proc_pid_mounts(5): poll(2) tells). For any other file false, which only means that it has to be read.
+  [[nodiscard]] bool is_still() noexcept;
   // The next scan counts as changed.
   void forget() noexcept { known_ = false; }
 

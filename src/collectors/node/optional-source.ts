@@ -34,6 +34,12 @@ export class OptionalSource {
     else steps.scan(this.#source, bounds);
   }
 
+  /** As `replay`, for a table of mounts. */
+  replayMounts(steps: ReplaySteps): void {
+    if (this.#absence.isRecent()) steps.until(this.#absence.untilMs);
+    else steps.mountTable(this.#source);
+  }
+
   get numbers(): Float64Array {
     return this.#source.numbers;
   }

@@ -86,8 +86,8 @@ class MountTable {
   }
 
   replay(steps: ReplaySteps): void {
-    this.#init.replay(steps, []);
-    if (this.#last === this.#self) this.#self.replay(steps, []);
+    this.#init.replayMounts(steps);
+    if (this.#last === this.#self) this.#self.replayMounts(steps);
   }
 
   close(): void {
