@@ -137,6 +137,8 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     const cpuBefore = readers.threadCpuSeconds();
     const count = take();
     if (count < 0) continue;
+    // Jobs are told before they are due: what came between the two looks must not be taken for removed.
+    if (control.takeMail()) await handleMail();
     for (let i = 0; i < count; i++) run(due[i] as number);
     if (count > 0) control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
     ring(builderBell);

@@ -88,7 +88,7 @@ test('the hole stands in the form as it is, and can be written over', { skip }, 
   const series = seriesOf(10, random);
   const hole = '0.000000000000e+09';
   for (let step = 0; step < 10; step++) {
-    const before = pageOf(series, random) + '# TYPE time gauge\ntime ';
+    const before = `${pageOf(series, random)}# TYPE time gauge\ntime `;
     const page = Buffer.from(`${before}${hole}\n${pageOf(series, random)}`);
     const found = gzip(deflater, page, before.length, hole.length);
     if (step === 0) continue;
