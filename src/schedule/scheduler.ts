@@ -428,9 +428,12 @@ export class Scheduler {
     }
     // A lane that was just told has not begun yet: look again when a deadline could have passed.
     if (!this.#host.isIdle) watch = Math.min(watch, now + this.#host.shortestDeadlineMs);
-    const look = due <= watch ? this.#plan(due, now) : Number.NEGATIVE_INFINITY;
-    if (look > due) {
-      this.#lookAt(Math.min(look, watch), now);
+    const other = due <= watch ? this.#plan(due, now) : Number.NEGATIVE_INFINITY;
+    if (other > due) {
+      const look = due + this.#lookMs();
+      // What falls due by itself is to be met; the look after the planned start may be late.
+      if (Math.min(other, watch) <= look) this.#setTimer(Math.min(other, watch));
+      else this.#lookAt(look, now);
       return;
     }
     const next = Math.min(due, watch);
@@ -457,7 +460,7 @@ export class Scheduler {
 
   /**
    * Leaves a start of host jobs alone to their lane, which sleeps until then: one thread wakes instead of two. Returns when the
-   * main thread is to look in any case, or -Infinity when the start is its own.
+   * next of the other jobs is due, or -Infinity when the start is the main thread's own.
    */
   #plan(atMs: number, now: number): number {
     if (!this.#options.lanesStart || !this.#isReady || atMs === Number.POSITIVE_INFINITY || atMs <= now) return Number.NEGATIVE_INFINITY;
@@ -473,8 +476,13 @@ export class Scheduler {
     if (groups.length === 0 || other <= atMs || !this.#host.plan(ids, atMs)) return Number.NEGATIVE_INFINITY;
     this.#planned = groups;
     this.#plannedAtMs = atMs;
-    const isExpected = [...this.#views.values()].some(({ times }) => times.yard.locked > 0);
-    return Math.min(other, atMs + (isExpected ? LOCKED_LOOK_MS : Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs)));
+    return other;
+  }
+
+  /** How long after a planned start the main thread looks in any case, milliseconds. */
+  #lookMs(): number {
+    for (const { times } of this.#views.values()) if (times.yard.locked > 0) return LOCKED_LOOK_MS;
+    return Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs);
   }
 
   /** Hears of a start by the lane, or takes back one that has not come. */
