@@ -88,10 +88,8 @@ interface View {
 const NOTHING: readonly number[] = [];
 /** How often the first runs are looked at until all host jobs have ended once. */
 const FIRST_LOOK_MS = 5;
-/** How long after a start that was left to the lane the main thread looks, if no request makes it look before. */
-const PLAN_LOOK_MS = 500;
-/** The same where a scraper's next request is expected: the lane tells when it has not come. */
-const LOCKED_LOOK_MS = 5000;
+/** How long after a start that was left to the lane the main thread looks, if neither a request nor the lane makes it look before. */
+const PLAN_LOOK_MS = 5000;
 /** A timer that would be set this little later or earlier is only started anew. */
 const TIMER_SLACK_MS = 500;
 
@@ -118,6 +116,8 @@ export class Scheduler {
   #planned: readonly Group[] = [];
   #plannedAtMs = 0;
   readonly #onTimer = (): void => this.#tick();
+  /** More than one host group was under way when the last one was harvested. */
+  #hadSeveral = false;
   #closed = false;
   #isReady = false;
   readonly ready: Promise<void>;
@@ -311,11 +311,25 @@ export class Scheduler {
       if (group.pool === 'network') this.#harvestGroup(group);
       else if (this.#host.isIdle) {
         // One batch of one thread: its own figures are those of the group, and a job that was left behind does not count.
-        const { endedMs, cpuMs } = this.#host.lastBatch;
+        const { cpuMs } = this.#host.lastBatch;
+        const endedMs = this.#endOf(group);
         group.isUnderWay = false;
         this.#timetable.jobEnded(group.id, Math.max(endedMs, group.startedMs), Math.max(0, endedMs - group.startedMs), cpuMs, 'ok');
       }
     }
+  }
+
+  /** When the runs of a host group ended, monotonic ms. */
+  #endOf(group: Group): number {
+    let others = 0;
+    for (const { pool, isUnderWay } of this.#groups.values()) if (pool === 'host' && isUnderWay) others += 1;
+    const { endedMs } = this.#host.lastBatch;
+    // Two batches one behind the other: the end of the second is not that of the first.
+    if (others <= 1 && !this.#hadSeveral) return endedMs;
+    this.#hadSeveral = others > 1;
+    let latestMs = group.startedMs;
+    for (const { channel } of group.entries) if (channel.runEndedMs <= endedMs) latestMs = Math.max(latestMs, channel.runEndedMs);
+    return latestMs;
   }
 
   #harvestGroup(group: Group): void {
@@ -430,7 +444,7 @@ export class Scheduler {
     if (!this.#host.isIdle) watch = Math.min(watch, now + this.#host.shortestDeadlineMs);
     const other = due <= watch ? this.#plan(due, now) : Number.NEGATIVE_INFINITY;
     if (other > due) {
-      const look = due + this.#lookMs();
+      const look = due + PLAN_LOOK_MS;
       // What falls due by itself is to be met; the look after the planned start may be late.
       if (Math.min(other, watch) <= look) this.#setTimer(Math.min(other, watch));
       else this.#lookAt(look, now);
@@ -477,12 +491,6 @@ export class Scheduler {
     this.#planned = groups;
     this.#plannedAtMs = atMs;
     return other;
-  }
-
-  /** How long after a planned start the main thread looks in any case, milliseconds. */
-  #lookMs(): number {
-    for (const { times } of this.#views.values()) if (times.yard.locked > 0) return LOCKED_LOOK_MS;
-    return Math.min(PLAN_LOOK_MS, this.#host.shortestDeadlineMs);
   }
 
   /** Hears of a start by the lane, or takes back one that has not come. */

@@ -447,7 +447,8 @@ export class Timetable {
   }
 
   /**
-   * What `due` will give at a later time, if nothing happens before, and when something else falls due after it, milliseconds.
+   * What `due` will give at a later time, if nothing happens before, and when something else falls due after it, milliseconds;
+   * -Infinity when not all of it is for trains: what keeps to an interval is due again whether or not a scraper comes.
    * Each of `out` is to be confirmed by `jobStarted`.
    */
   batchAt(atMs: number, out: number[]): number {
@@ -455,7 +456,10 @@ export class Timetable {
     this.#findBatches(atMs);
     this.#gather(atMs, out);
     let other = Number.POSITIVE_INFINITY;
-    for (const job of this.#order) if (job.dueMs < other && !out.includes(job.id)) other = job.dueMs;
+    for (const job of this.#order) {
+      if (!out.includes(job.id)) other = Math.min(other, job.dueMs);
+      else if (Number.isNaN(job.goalMs)) return Number.NEGATIVE_INFINITY;
+    }
     return other;
   }
 
