@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { diceFrom } from '../../test/support/random.ts';
 import { type Family, family } from '../model/family.ts';
 import type { PagePlan } from '../readers/readers.ts';
 import { familyHeader, PagePlans, type PlannedSeries, seriesPrefix } from './page-plan.ts';
@@ -92,15 +93,6 @@ function linesOf({ blob, ops, families }: PagePlan): string[] {
   return lines;
 }
 
-/** The same numbers in every run of the test. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return (state >> 8) % below;
-  };
-}
-
 const FAMILIES = ['c_third', 'a_first', 'b_second'].map((name) => family(name, 'gauge', name));
 const VARIANTS: readonly Variant[] = [
   { name: '', labels: [] },
@@ -110,7 +102,7 @@ const VARIANTS: readonly Variant[] = [
 
 test('a plan made from the last one is the plan made from nothing, whatever came, went and was renamed', () => {
   for (let seed = 1; seed <= 20; seed++) {
-    const random = randomOf(seed);
+    const random = diceFrom(seed);
     const world = new World();
     let serial = 0;
     const labels = (): Label[] => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { diceFrom } from '../../test/support/random.ts';
 import { formatNumber } from '../model/number.ts';
 import { addonPath, nativeReaders } from './native.ts';
 import { INDEX_WORDS, type PagePlan, ReaderError, type Readers, type Source, type SourceFormat, type SourceSet } from './readers.ts';
@@ -25,31 +26,15 @@ const FORMATS: readonly SourceFormat[] = [
   { keys: 1, record: true },
 ];
 
-/** Numbers below `limit`, the same in every run (mulberry32). */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let word = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
-    return ((word ^ (word >>> 14)) >>> 0) % limit;
-  }
-}
-
 const SPECIAL = Buffer.from(' \t\n0123456789-.xX:=/,eE\r\0\xff', 'latin1');
 
 /** One to four bytes set, put in or taken out. */
-function mutate(text: Buffer, random: Random): Buffer {
+function mutate(text: Buffer, roll: (below: number) => number): Buffer {
   let bytes = [...text];
-  for (let left = 1 + random.below(4); left > 0; left -= 1) {
-    const byte = random.below(2) === 0 ? (SPECIAL[random.below(SPECIAL.length)] ?? 0) : random.below(256);
-    const at = random.below(bytes.length + 1);
-    const kind = random.below(3);
+  for (let left = 1 + roll(4); left > 0; left -= 1) {
+    const byte = roll(2) === 0 ? (SPECIAL[roll(SPECIAL.length)] ?? 0) : roll(256);
+    const at = roll(bytes.length + 1);
+    const kind = roll(3);
     bytes = [...bytes.slice(0, at), ...(kind === 1 ? [] : [byte]), ...bytes.slice(kind === 0 ? at : at + 1)];
   }
   return Buffer.from(bytes);
@@ -126,16 +111,16 @@ describe('native and reference agree', { skip }, () => {
       const prefixes: Buffer[] = [];
       for (let length = 0; length < whole.length; length += step) prefixes.push(whole.subarray(0, length));
       compare(prefixes);
-      const random = new Random(seed);
+      const roll = diceFrom(seed);
       // Each copy twice with the sound text between: changed, unchanged, changed back.
-      compare(Array.from({ length: 30 }, () => mutate(whole, random)).flatMap((copy) => [copy, copy, whole]));
+      compare(Array.from({ length: 30 }, () => mutate(whole, roll)).flatMap((copy) => [copy, copy, whole]));
     });
 
     test(`${name}: numbers that move do not change the shape`, () => {
-      const random = new Random(seed);
+      const roll = diceFrom(seed);
       const moved = Array.from({ length: 20 }, () =>
         Buffer.from(
-          whole.toString('latin1').replace(/\d+/g, () => String(random.below(10 ** random.below(10)))),
+          whole.toString('latin1').replace(/\d+/g, () => String(roll(10 ** roll(10)))),
           'latin1',
         ),
       );
@@ -215,30 +200,30 @@ describe('pages', { skip }, () => {
     stamps: Uint32Array;
   }
 
-  function randomCase(random: Random): Case {
-    const slots = 1 + random.below(20);
-    const families = random.below(6);
+  function randomCase(roll: (below: number) => number): Case {
+    const slots = 1 + roll(20);
+    const families = roll(6);
     const ops: number[] = [];
     const blob: string[] = [];
     for (let family = 0; family < families; family += 1) {
-      const header = '# h\n'.repeat(random.below(4));
-      const series = random.below(5);
+      const header = '# h\n'.repeat(roll(4));
+      const series = roll(5);
       ops.push(header.length, series);
       blob.push(header);
       for (let i = 0; i < series; i += 1) {
-        const prefix = `${'n'.repeat(random.below(12))} `;
-        ops.push(prefix.length, random.below(slots));
+        const prefix = `${'n'.repeat(roll(12))} `;
+        ops.push(prefix.length, roll(slots));
         blob.push(prefix);
       }
     }
     const bits = new BigUint64Array(slots);
-    for (let i = 0; i < slots; i += 1) bits[i] = (BigInt(random.below(2 ** 32)) << 32n) | BigInt(random.below(2 ** 32));
+    for (let i = 0; i < slots; i += 1) bits[i] = (BigInt(roll(2 ** 32)) << 32n) | BigInt(roll(2 ** 32));
     const values = new Float64Array(bits.buffer);
-    for (let i = 0; i < slots; i += 2) values[i] = random.below(2 ** 31) / 10 ** random.below(6);
+    for (let i = 0; i < slots; i += 2) values[i] = roll(2 ** 31) / 10 ** roll(6);
     return {
       plan: { blob: new TextEncoder().encode(blob.join('')), ops: Uint32Array.from(ops), families },
       values,
-      stamps: Uint32Array.from({ length: slots }, () => random.below(2)),
+      stamps: Uint32Array.from({ length: slots }, () => roll(2)),
     };
   }
 
@@ -253,9 +238,9 @@ describe('pages', { skip }, () => {
   test('random plans, every page size', () => {
     const native = nativeReaders();
     const reference = referenceReaders();
-    const random = new Random(3);
+    const roll = diceFrom(3);
     for (let i = 0; i < 150; i += 1) {
-      const one = randomCase(random);
+      const one = randomCase(roll);
       const whole = reference.encode(one.plan, one.values, one.stamps, 1, new Uint8Array(0), new Uint32Array(one.plan.families * INDEX_WORDS));
       const wanted = whole === 0 ? 0 : -whole - 1;
       for (let room = 0; room <= wanted + 30; room += 1) {
@@ -300,7 +285,7 @@ describe('pages', { skip }, () => {
 
   test('a million random doubles are printed alike', () => {
     const native = nativeReaders();
-    const random = new Random(11);
+    const roll = diceFrom(11);
     const slots = 10_000;
     const plan: PagePlan = {
       blob: new Uint8Array(0),
@@ -312,7 +297,7 @@ describe('pages', { skip }, () => {
     const stamps = new Uint32Array(slots);
     const page = new Uint8Array(slots * 32);
     for (let round = 0; round < 100; round += 1) {
-      for (let i = 0; i < words.length; i += 1) words[i] = random.below(2 ** 32);
+      for (let i = 0; i < words.length; i += 1) words[i] = roll(2 ** 32);
       // Half of them where kernel values lie: integers and short decimals.
       for (let i = 0; i < slots; i += 2) values[i] = Math.round((values[i + 1] ?? 0) % 1e12) / 10 ** (i % 8);
       const length = native.encode(plan, values, stamps, 0, page, new Uint32Array(INDEX_WORDS));

@@ -26,6 +26,7 @@ import {
   type BoundNumber,
   type ExpectedMember,
   type KernelClock,
+  type Merge,
   type MountStats,
   type PageDeflater,
   type PagePlan,
@@ -107,14 +108,7 @@ interface Addon {
   closeWatch(watch: Handle): void;
   /** Listeners found, or -errno. */
   limitSendBuffers(port: number, bytes: number): number;
-  merge(
-    order: Int32Array,
-    kinds: Uint8Array,
-    pages: readonly Uint8Array[],
-    indexes: readonly Uint32Array[],
-    target: Uint8Array,
-    results: Float64Array,
-  ): boolean;
+  readonly merge: Merge;
   pageDeflater(): Handle;
   gzipPage(deflater: Handle, page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
   replayLayout(layout: Int32Array): void;
@@ -739,8 +733,7 @@ class NativeReaders implements Readers {
     return this.addon.encode(plan.blob, plan.ops, plan.families, values, stamps, run, page, index);
   }
 
-  readonly merge: NonNullable<Readers['merge']> = (order, kinds, pages, indexes, target, results) =>
-    this.addon.merge(order, kinds, pages, indexes, target, results);
+  readonly merge: Merge = (order, kinds, pages, indexes, target, results) => this.addon.merge(order, kinds, pages, indexes, target, results);
 
   pageDeflater(): PageDeflater {
     const handle = this.addon.pageDeflater();

@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32, gunzipSync } from 'node:zlib';
+import { randomFrom } from '../../test/support/random.ts';
 import { addonPath, nativeReaders } from './native.ts';
 import type { PageDeflater } from './readers.ts';
 
 const skip = addonPath() === undefined ? 'the native readers are not built' : false;
-
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 const NUMBERS = ['0', '1', '12', '+Inf', 'NaN', '-Inf', '1.763736255123e+09', '2.5e-05', '123456', '0.25'];
 

@@ -290,6 +290,20 @@ export interface PagePlan {
 /** Words per family in a page index: page offset of the header, header length, bytes of samples, number of samples. */
 export const INDEX_WORDS = 4;
 
+/**
+ * Copies stretches of pages one behind the other into `target`: see Merger, whose lists these are. False when there is too
+ * little room, or a page does not fit its index (its lane is writing it).
+ * @param order per stretch: page, first and last family @param results receives bytes, samples, offset of the time or -1
+ */
+export type Merge = (
+  order: Int32Array,
+  kinds: Uint8Array,
+  pages: readonly Uint8Array[],
+  indexes: readonly Uint32Array[],
+  target: Uint8Array,
+  results: Float64Array,
+) => boolean;
+
 export interface Readers {
   /** True for the C++ addon. */
   readonly native: boolean;
@@ -334,21 +348,8 @@ export interface Readers {
   encode(plan: PagePlan, values: Float64Array, stamps: Uint32Array, run: number, page: Uint8Array, index: Uint32Array): number;
   /** Undefined without the addon. @param layout words of the channel and the lane's control, in the order of native-readers' ReplayLayout */
   replays(layout: Int32Array): Replays | undefined;
-  /**
-   * Copies stretches of pages one behind the other into `target`: see Merger, whose lists these are. False when there is too
-   * little room, or a page does not fit its index (its lane is writing it). Undefined without the addon.
-   * @param order per stretch: page, first and last family @param results receives bytes, samples, offset of the time or -1
-   */
-  readonly merge:
-    | ((
-        order: Int32Array,
-        kinds: Uint8Array,
-        pages: readonly Uint8Array[],
-        indexes: readonly Uint32Array[],
-        target: Uint8Array,
-        results: Float64Array,
-      ) => boolean)
-    | undefined;
+  /** Undefined without the addon. */
+  readonly merge: Merge | undefined;
   /** Undefined without the addon. */
   pageDeflater(): PageDeflater | undefined;
   /**

@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { randomFrom } from '../../test/support/random.ts';
 import { STRANGER, TRAINS, TrainYard } from './phase.ts';
 
 const WALL = 1.7e12;
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Jitter = (random: () => number) => number;
 
@@ -86,7 +77,7 @@ test('predictions stay near the train, idle and with arrivals up to 160 ms late'
     ['idle', idle, 2],
     ['loaded', loaded, 8],
   ] as const) {
-    const random = seeded(1);
+    const random = randomFrom(1);
     const yard = new TrainYard();
     const out = new Float64Array(TRAINS);
     const deviations: number[] = [];
@@ -103,7 +94,7 @@ test('predictions stay near the train, idle and with arrivals up to 160 ms late'
 });
 
 test('two scrapers of one period are two trains, each counted alone', () => {
-  const random = seeded(2);
+  const random = randomFrom(2);
   for (const [apart, period] of [
     [100, 15_000],
     [400, 1000],
@@ -120,7 +111,7 @@ test('two scrapers of one period are two trains, each counted alone', () => {
 });
 
 test('two scrapers of the same phase are one train with two arrivals', () => {
-  const random = seeded(3);
+  const random = randomFrom(3);
   const yard = new TrainYard();
   const { given, most } = play(yard, [...train(0, 15_000, 0, 0, 3e6, idle, random), ...train(1, 15_000, 8, 0, 3e6, idle, random)]);
   assert.equal(most, 1);
@@ -128,7 +119,7 @@ test('two scrapers of the same phase are one train with two arrivals', () => {
 });
 
 test('eight trains are learned, a ninth is not', () => {
-  const random = seeded(4);
+  const random = randomFrom(4);
   const list = [1000, 5000, 5000, 10_000, 15_000, 15_000, 30_000, 60_000].map((period, i) =>
     train(i, period, (i * 0.618 * period) % period, 0, 3.6e6, idle, random),
   );
@@ -184,7 +175,7 @@ test('a restarted scraper is known again at its first arrival, by the phase of t
 });
 
 test('a step of the wall clock does not disturb a locked train', () => {
-  const random = seeded(5);
+  const random = randomFrom(5);
   const { given, most } = play(new TrainYard(), train(0, 15_000, 0, 0, 3e6, idle, random), (at) => WALL + at + (at > 1e6 ? 3.6e6 : 0) - (at > 2e6 ? 9e6 : 0));
   assert.equal(most, 1);
   assert.equal(share(given.get(0), 4), 1);
@@ -192,24 +183,27 @@ test('a step of the wall clock does not disturb a locked train', () => {
 
 test('trains carried over a reload are locked at their first arrival', () => {
   const before = new TrainYard();
-  play(before, [...train(0, 15_000, 0, 0, 150_000, exact, seeded(6)), ...train(1, 5000, 1234, 0, 150_000, exact, seeded(6))]);
+  play(before, [...train(0, 15_000, 0, 0, 150_000, exact, randomFrom(6)), ...train(1, 5000, 1234, 0, 150_000, exact, randomFrom(6))]);
   assert.equal(before.locked, 2);
   const after = new TrainYard();
   after.restore(JSON.parse(JSON.stringify(before.remembered())) as ReturnType<TrainYard['remembered']>);
-  const { given } = play(after, [...train(0, 15_000, 0, 150_000, 250_000, exact, seeded(6)), ...train(1, 5000, 1234, 150_000, 250_000, exact, seeded(6))]);
+  const { given } = play(after, [
+    ...train(0, 15_000, 0, 150_000, 250_000, exact, randomFrom(6)),
+    ...train(1, 5000, 1234, 150_000, 250_000, exact, randomFrom(6)),
+  ]);
   assert.equal(share(given.get(0), 1), 1);
   assert.equal(share(given.get(1), 1), 1);
 });
 
 test('the shortest period that explains the arrivals is taken', () => {
   const yard = new TrainYard();
-  play(yard, train(0, 5000, 321, 0, 600_000, idle, seeded(7)));
+  play(yard, train(0, 5000, 321, 0, 600_000, idle, randomFrom(7)));
   assert.deepEqual(periods(yard).map(Math.round), [5000]);
 });
 
 test('a period that is not whole, or drifts, is followed', () => {
   for (const period of [15_000.3, 14_999.1, 7321.5, 60_003, 299_985]) {
-    const random = seeded(8);
+    const random = randomFrom(8);
     const yard = new TrainYard();
     const { given } = play(yard, train(0, period, 0, 0, 300 * period, idle, random));
     assert.equal(share(given.get(0), 5), 1, `${period}`);
@@ -221,7 +215,7 @@ test('a train whose phase moves by less than its window is followed', () => {
   for (const moved of [-40, 45, 130]) {
     const yard = new TrainYard();
     const out = new Float64Array(TRAINS);
-    play(yard, [...train(0, 15_000, 0, 0, 300_000, idle, seeded(9)), ...train(0, 15_000, moved, 300_000, 600_000, idle, seeded(9))]);
+    play(yard, [...train(0, 15_000, 0, 0, 300_000, idle, randomFrom(9)), ...train(0, 15_000, moved, 300_000, 600_000, idle, randomFrom(9))]);
     assert.equal(yard.predict(600_100 + moved, out), 1);
     assert.ok(Math.abs((out[0] as number) - (615_000 + moved)) < 5, `moved by ${moved}: ${out[0]}`);
   }
@@ -230,7 +224,7 @@ test('a train whose phase moves by less than its window is followed', () => {
 test('pollers faster than a second are never learned', () => {
   for (const period of [50, 200, 333, 500, 900, 990, 995]) {
     for (const sloppy of [0, 1, period > 900 ? 3 : 0.02 * period]) {
-      const random = seeded(period);
+      const random = randomFrom(period);
       const yard = new TrainYard();
       const arrivals: Arrival[] = [];
       // A loop of request and sleep keeps no phase; a timer does.
@@ -247,7 +241,7 @@ test('pollers faster than a second are never learned', () => {
 test('irregular visitors are not learned: a chance train in fewer than one of 10000 visits, gone after three misses', () => {
   let locks = 0;
   for (const mean of [200, 500, 1000, 2000, 5000, 10_000, 60_000]) {
-    const random = seeded(mean);
+    const random = randomFrom(mean);
     const yard = new TrainYard();
     let version = 0;
     for (let at = 0, i = 0; i < 6000; i++) {
@@ -263,7 +257,7 @@ test('irregular visitors are not learned: a chance train in fewer than one of 10
 
 test('trains are learned and kept beside a poller of 0.5 s', () => {
   for (const sloppy of [0, 8]) {
-    const random = seeded(10 + sloppy);
+    const random = randomFrom(10 + sloppy);
     const poller: Arrival[] = [];
     for (let at = 57; at < 3e6; at += 500 + sloppy * normal(random)) poller.push({ at, from: 9 });
     const yard = new TrainYard();
@@ -275,7 +269,7 @@ test('trains are learned and kept beside a poller of 0.5 s', () => {
 });
 
 test('a flood neither moves, drops nor adds a train, and stays cheap in state', () => {
-  const random = seeded(11);
+  const random = randomFrom(11);
   const yard = new TrainYard();
   const out = new Float64Array(TRAINS);
   const flood: Arrival[] = [];
@@ -295,12 +289,12 @@ test('a train is learned again after a flood that came before its fourth arrival
   const yard = new TrainYard();
   const flood: Arrival[] = [];
   for (let at = 36_000; at < 40_000; at += 0.2) flood.push({ at, from: 9 });
-  const { given } = play(yard, [...flood, ...train(0, 15_000, 0, 0, 300_000, exact, seeded(12))]);
+  const { given } = play(yard, [...flood, ...train(0, 15_000, 0, 0, 300_000, exact, randomFrom(12))]);
   assert.equal(share(given.get(0), 4), 1);
 });
 
 test('state does not grow with the number of visitors', () => {
-  const random = seeded(13);
+  const random = randomFrom(13);
   const yard = new TrainYard();
   let at = 0;
   const visit = (count: number): void => {

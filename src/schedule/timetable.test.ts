@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { randomFrom } from '../../test/support/random.ts';
 import { STRANGER } from './phase.ts';
 import { type JobTerms, RunTimes, Timetable, type ViewTimes } from './timetable.ts';
 
 const WALL = 1.7e12;
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Draw = (random: () => number) => number;
 
@@ -84,7 +75,7 @@ function simulate(
   seed: number,
   pause?: { from: number; to: number },
 ): Outcome {
-  const random = seeded(seed);
+  const random = randomFrom(seed);
   const timetable = new Timetable(0);
   for (const [id, terms] of jobs.entries()) timetable.addJob(id, terms, 0);
   const views = Array.from({ length: viewCount }, (_, v) => timetable.addView([...jobs.keys()].filter((id) => jobs[id]?.views.includes(v))));
@@ -178,7 +169,7 @@ function simulate(
 }
 
 function scraper(view: number, period: number, phase: number, until: number, machine: Machine, seed: number): Visit[] {
-  const random = seeded(seed);
+  const random = randomFrom(seed);
   const visits: Visit[] = [];
   for (let tick = 0; phase + tick * period < until; tick++) visits.push({ at: phase + tick * period + machine.jitter(random), view, regular: true });
   return visits;
@@ -237,7 +228,7 @@ test('the p99 is the second largest of the last 128, and forgets the cold first 
   assert.equal(times.p99, 900);
   times.add(3);
   assert.equal(times.p99, 3);
-  const random = seeded(3);
+  const random = randomFrom(3);
   const all = [3];
   for (let i = 0; i < 5000; i++) {
     const duration = Math.floor(random() * 50) + (random() < 0.01 ? 500 : 0);

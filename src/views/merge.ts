@@ -1,6 +1,6 @@
 import type { Channel, PageView } from '../collect/channel.ts';
 import { compareBytes } from '../model/escape.ts';
-import { INDEX_WORDS, type Readers } from '../readers/readers.ts';
+import { INDEX_WORDS, type Merge } from '../readers/readers.ts';
 
 /** One channel's part in a view. */
 export interface MergeEntry {
@@ -76,7 +76,7 @@ export class Merger {
   #missing: number[] = [];
   #ordered = false;
   readonly oldestMs: Float64Array;
-  readonly #native: Readers['merge'];
+  readonly #native: Merge | undefined;
   readonly #bytes: Uint8Array[] = [];
   readonly #indexes: Uint32Array[] = [];
   readonly #results = new Float64Array(3);
@@ -90,7 +90,7 @@ export class Merger {
     roles: number,
     conflict: (family: string, kept: string, dropped: string) => void,
     only?: readonly string[],
-    native?: Readers['merge'],
+    native?: Merge | undefined,
   ) {
     this.#native = native;
     this.#only = only === undefined ? undefined : new Set(only);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { randomFrom } from '../../test/support/random.ts';
 import { Channel, type ChannelMemory, EMPTY_PAGE, fixedPage, makeChannel } from '../collect/channel.ts';
 import { PLAIN, Sheet } from '../collect/sheet.ts';
 import { type Family, family } from '../model/family.ts';
@@ -258,10 +259,7 @@ test('the fixed-width time is the time', () => {
 });
 
 test('the addon merges as the merger itself does', { skip: addonPath() === undefined }, () => {
-  const random = (
-    (state) => () =>
-      (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
-  )(5);
+  const random = randomFrom(5);
   const sources = [source(), source(), source()];
   const time = family('node_time_seconds', 'gauge', 'Time.');
   const entries = sources.map(({ channel }) => ({ channel, variant: 0, role: 0 }));

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlink
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
+import { diceFrom } from '../../../test/support/random.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { type DirectoryWatch, ReaderError } from '../../readers/readers.ts';
 import type { Layout } from './layout.ts';
@@ -72,21 +73,12 @@ function watches(): number {
   return count;
 }
 
-/** A sequence that is the same in every run. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed;
-  return (sides) => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return (state >>> 8) % sides;
-  };
-}
-
 describe('the tree of cgroups', { skip: readers.native ? false : 'the addon is not built' }, () => {
   test('random changes: watched, listed and read from scratch are the same, and a watch is kept for what is there only', () => {
     const [root = ''] = roots(1);
     const watched = new Watched(unified(root), () => readers.watch());
     const listed = new Watched(unified(root), undefined);
-    const roll = dice(5);
+    const roll = diceFrom(5);
     let there = directoriesBelow(root);
     for (let round = 0; round < 300; round++) {
       for (let step = roll(6); step > 0; step--) {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { comparable, type Fixture, fixtures, optionsFrom } from '../../../test/compare/node-fixtures.ts';
 import { nodePages, rootsIn } from '../../../test/compare/node-page.ts';
 import { bothReaders, temporaryTree, type Tree } from '../../../test/compare/node-tree.ts';
+import { diceFrom } from '../../../test/support/random.ts';
 import { CollectError } from '../../collect/contract.ts';
 import { ReaderError, type Readers } from '../../readers/readers.ts';
 import { ABSENCE_MS } from './absence.ts';
@@ -22,21 +23,12 @@ function filesBelow(folder: string, prefix = ''): string[] {
   });
 }
 
-/** A generator of numbers below 2^32 that is the same in each run. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state;
-  };
-}
-
 function damages(content: Buffer): Buffer[] {
-  const next = numbers(content.length + 1);
+  const roll = diceFrom(content.length + 1);
   const cuts = Array.from({ length: CUTS }, (_, i) => content.subarray(0, Math.floor((content.length * i) / CUTS)));
   const mutated = Array.from({ length: CUTS }, () => {
     const copy = Buffer.from(content);
-    if (copy.length > 0) for (let i = 0; i < 3; i++) copy[next() % copy.length] = next() & 0xff;
+    if (copy.length > 0) for (let i = 0; i < 3; i++) copy[roll(copy.length)] = roll(256);
     return copy;
   });
   return [...cuts, ...mutated, Buffer.from('\n\n\n'), Buffer.from('\u0000\u0001\u00ff garbage : = 1 2 3\n'), Buffer.concat([content, content])];

@@ -12,6 +12,7 @@ import { nodePages, rootsIn } from '../../../test/compare/node-page.ts';
 import { Channel, CHANNEL_LAYOUT, EMPTY_PAGE, makeChannel } from '../../collect/channel.ts';
 import { PLAIN } from '../../collect/sheet.ts';
 import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from '../../lanes/host-control.ts';
+import { randomFrom } from '../../../test/support/random.ts';
 import { Job, Replay } from '../../lanes/work.ts';
 import { systemClock } from '../../model/clock.ts';
 import { addonPath, nativeReaders } from '../../readers/native.ts';
@@ -20,15 +21,6 @@ import { open, report } from './collect.ts';
 
 const STEPS = 12;
 const LANE = 1;
-
-/** Numbers that do not depend on the machine: a linear congruential generator. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
