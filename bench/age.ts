@@ -28,8 +28,10 @@ const TRUE_RATE = 1000;
 const P99_MS: Readonly<Record<string, number>> = { idle: 100, busy: 250 };
 
 interface Phase {
+  /** Seconds. */
   readonly interval: number;
   readonly load: string;
+  readonly seen: Seen;
 }
 
 await runBench('age', 'Age of the data that Prometheus stores', flags, async (): Promise<Findings> => {
@@ -38,10 +40,10 @@ await runBench('age', 'Age of the data that Prometheus stores', flags, async ():
   const rows: Cell[][] = [];
   const histogram: Cell[][] = [];
   needProgram('prometheus', 'Debian package prometheus');
-  const phases = flags.intervals.split(',').flatMap((interval) => flags.loads.split(',').map((load): Phase => ({ interval: Number(interval), load })));
-  for (const phase of phases) {
-    const seen = await measure(phase);
-    const { interval, load } = phase;
+  const intervals = flags.intervals.split(',').map(Number);
+  const phases: Phase[] = [];
+  for (const load of flags.loads.split(',')) phases.push(...(await sideBySide(load, intervals)));
+  for (const { interval, load, seen } of phases) {
     const at = `${interval} s, ${load}`;
     // Unlocked scrapes belong to the time before the lock, which the warm-up covers; behind it they count as misses.
     const missed = (seen.misses + seen.unlocked) / (seen.hits + seen.misses + seen.unlocked);
@@ -69,7 +71,7 @@ await runBench('age', 'Age of the data that Prometheus stores', flags, async ():
     notes.push(`${at}: ${seen.clock}.`);
   }
   notes.push(
-    `Three jobs in two Prometheus servers; ${flags.minutes} min behind a warm-up of ${flags.warmup} intervals. Age: timestamp of the stored sample (the scrape's start) less the clock in it.`,
+    `Three jobs in two Prometheus servers and a daemon for each interval, all intervals at the same time; ${flags.minutes} min behind a warm-up of ${flags.warmup} intervals. Age: timestamp of the stored sample (the scrape's start) less the clock in it.`,
     'Age at the answer: node_time_seconds less the clock, both from the same answer.',
     'The clock in the file is itself up to 2 ms old.',
   );
@@ -102,7 +104,18 @@ interface Seen {
   readonly clock: string;
 }
 
-async function measure({ interval, load }: Phase): Promise<Seen> {
+/** All intervals at the same time, each with a daemon and Prometheus servers of its own: the minutes are waited for once. */
+async function sideBySide(load: string, intervals: readonly number[]): Promise<Phase[]> {
+  const loops: Program[] = [];
+  try {
+    if (load === 'busy') for (let i = 0; i < cpus().length * 2; i++) loops.push(start(cProgram('burn'), []));
+    return await Promise.all(intervals.map(async (interval) => ({ interval, load, seen: await measure(interval) })));
+  } finally {
+    await Promise.all(loops.map((loop) => loop.stop()));
+  }
+}
+
+async function measure(interval: number): Promise<Seen> {
   const tree = await makeClockTree();
   const folder = memoryFolder();
   const daemon = await startDaemon([`--path.procfs=${tree.procfs}`, '--role=node', '--role=exporterd', '--exporterd.interval=1s']);
@@ -111,9 +124,7 @@ async function measure({ interval, load }: Phase): Promise<Seen> {
   if (Math.abs(Date.now() - first) > 60_000) throw new Error(`${COUNTER} is ${first}: the page does not come from the tree with the clock`);
   const job = (name: string) => ({ name, url: `${daemon.url}${VIEW}`, intervalSeconds: interval });
   const servers = await Promise.all([startPrometheus(join(folder, 'one'), [job('a'), job('b')]), startPrometheus(join(folder, 'two'), [job('c')])]);
-  const loops: Program[] = [];
   try {
-    if (load === 'busy') for (let i = 0; i < cpus().length * 2; i++) loops.push(start(cProgram('burn'), []));
     await sleepUntil(performance.now() + flags.warmup * interval * 1000);
     // The first reading builds the page, the second is of a page that is kept fresh.
     await own(daemon);
@@ -123,7 +134,6 @@ async function measure({ interval, load }: Phase): Promise<Seen> {
     await sleepUntil(performance.now() + flags.minutes * 60_000);
     const toMs = Date.now();
     const after = await own(daemon);
-    for (const loop of loops) await loop.stop();
     const series = await Promise.all(
       [['a', servers[0]] as const, ['b', servers[0]] as const, ['c', servers[1]] as const].map(([name, server]) =>
         stored(server, name, interval, fromMs, toMs),
@@ -147,7 +157,7 @@ async function measure({ interval, load }: Phase): Promise<Seen> {
       clock: await tree.stop(),
     };
   } finally {
-    await Promise.all([...loops, ...servers, daemon, tree.clock].map((program) => program.stop()));
+    await Promise.all([...servers, daemon, tree.clock].map((program) => program.stop()));
     rmSync(folder, { recursive: true, force: true });
   }
 }
