@@ -4,7 +4,8 @@ import { family } from '../model/family.ts';
 import { loadReaders } from '../readers/load.ts';
 import { Channel, EMPTY_PAGE, makeChannel, wantVariant } from './channel.ts';
 import { FAILURE_CODES } from './contract.ts';
-import { PLAIN, Sheet, type Variant } from './sheet.ts';
+import { Sheet } from './sheet.ts';
+import { PLAIN, type Variant } from './variant.ts';
 
 const VALUE = family('value', 'gauge', 'A value.', ['of']);
 const VARIANTS: readonly Variant[] = [PLAIN, ...['b', 'c', 'target'].map((name): Variant => ({ name, labels: [[name, 'x']] }))];

@@ -1,6 +1,7 @@
 import { INDEX_WORDS, type ReplayMemory } from '../readers/readers.ts';
 import { FAILURE_CODES, type Ending, type FailureCode } from './contract.ts';
-import type { Sheet, SheetTarget, Variant } from './sheet.ts';
+import type { Sheet, SheetTarget } from './sheet.ts';
+import type { Variant } from './variant.ts';
 
 /**
  * The page of one part and target in shared memory: written by the lane that runs it, read by the view builder, judged by

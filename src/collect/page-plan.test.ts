@@ -4,7 +4,7 @@ import { diceFrom } from '../../test/support/random.ts';
 import { type Family, family } from '../model/family.ts';
 import type { PagePlan } from '../readers/readers.ts';
 import { familyHeader, PagePlans, type PlannedSeries, seriesPrefix } from './page-plan.ts';
-import type { Label, Variant } from './sheet.ts';
+import type { Label, Variant } from './variant.ts';
 
 /** Series in a plain list; the plan under test sees nothing else. */
 interface Plain extends PlannedSeries {

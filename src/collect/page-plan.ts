@@ -1,7 +1,7 @@
 import { compareBytes, escapeHelp, escapeLabelValue } from '../model/escape.ts';
 import type { Family } from '../model/family.ts';
 import type { PagePlan } from '../readers/readers.ts';
-import type { Label, Variant } from './sheet.ts';
+import type { Label, Variant } from './variant.ts';
 
 /**
  * In which order series are printed and with which text before their numbers. A plan changes only when series come, go or

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { family } from '../model/family.ts';
 import { referenceReaders } from '../readers/reference.ts';
-import { PLAIN, Sheet, type Variant } from './sheet.ts';
+import { Sheet } from './sheet.ts';
+import { PLAIN, type Variant } from './variant.ts';
 
 const readers = referenceReaders();
 const temperature = family('b_celsius', 'gauge', 'Temperature.', ['sensor', 'chip']);

@@ -1,6 +1,7 @@
 import { type FixedPage, fixedPage } from '../collect/channel.ts';
 import type { CollectorDefinition, Part, Pool, Role, Roots, Target } from '../collect/contract.ts';
-import { PLAIN, Sheet, type Variant } from '../collect/sheet.ts';
+import { Sheet } from '../collect/sheet.ts';
+import { PLAIN, type Variant } from '../collect/variant.ts';
 import type { Readers } from '../readers/readers.ts';
 import type { PersonaPage } from '../cli/persona.ts';
 import type { Config } from '../config/schema.ts';

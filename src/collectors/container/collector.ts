@@ -1,5 +1,5 @@
 import { type Part, defineCollector } from '../../collect/contract.ts';
-import { PLAIN } from '../../collect/sheet.ts';
+import { PLAIN } from '../../collect/variant.ts';
 import type { Family } from '../../model/family.ts';
 import {
   ADVANCED_TCP,

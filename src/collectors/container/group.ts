@@ -1,5 +1,6 @@
 import { CollectError, OK, type Outcome, absent } from '../../collect/contract.ts';
-import type { EntityLabels, Sheet } from '../../collect/sheet.ts';
+import type { Sheet } from '../../collect/sheet.ts';
+import type { EntityLabels } from '../../collect/variant.ts';
 import type { Family } from '../../model/family.ts';
 import type { Readers } from '../../readers/readers.ts';
 import { type CgroupFile, type DescriptorBudget, type FileKind, LiveFile } from './cgroup-file.ts';

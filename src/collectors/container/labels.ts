@@ -1,4 +1,4 @@
-import type { Label } from '../../collect/sheet.ts';
+import type { Label } from '../../collect/variant.ts';
 import { legalName } from '../../model/escape.ts';
 import type { Cgroup, Identity } from './tree.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Label } from '../../collect/sheet.ts';
+import type { Label } from '../../collect/variant.ts';
 import { type ContainerLabel, KUBELET, kubeletLabels, RESOURCE, resourceLabels, standaloneLabels } from './labels.ts';
 import type { Layout } from './layout.ts';
 import type { DirectoryWatch } from '../../readers/readers.ts';

@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { comparable, type Fixture, fixtures, optionsFrom } from '../../../test/compare/node-fixtures.ts';
 import { nodePages, rootsIn } from '../../../test/compare/node-page.ts';
 import { Channel, CHANNEL_LAYOUT, EMPTY_PAGE, makeChannel } from '../../collect/channel.ts';
-import { PLAIN } from '../../collect/sheet.ts';
+import { PLAIN } from '../../collect/variant.ts';
 import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from '../../lanes/host-control.ts';
 import { randomFrom } from '../../../test/support/random.ts';
 import { Job, Replay } from '../../lanes/work.ts';

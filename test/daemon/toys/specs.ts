@@ -1,6 +1,7 @@
 import { Channel, fixedPage, makeChannel } from '../../../src/collect/channel.ts';
 import type { CollectorDefinition, Target } from '../../../src/collect/contract.ts';
-import { PLAIN, Sheet } from '../../../src/collect/sheet.ts';
+import { Sheet } from '../../../src/collect/sheet.ts';
+import { PLAIN } from '../../../src/collect/variant.ts';
 import type { JobSpec } from '../../../src/lanes/work.ts';
 import { loadReaders } from '../../../src/readers/load.ts';
 import { INDEX_WORDS } from '../../../src/readers/readers.ts';
