@@ -40,7 +40,7 @@ export function open(scope: Scope): HostSession {
   const options = scope.options as ContainerOptions;
   const { roots, readers, monotonicMs, warn } = scope;
   const layout = detectLayout(roots);
-  const runtimes = scope.board === undefined ? undefined : new RuntimeNames(scope.board);
+  const runtimes = scope.board === undefined ? undefined : new RuntimeNames(scope.board, monotonicMs);
   const logs = new LogNames(roots.rootfs, monotonicMs);
   const name = (refreshed: Tree): void => {
     runtimes?.update(refreshed);

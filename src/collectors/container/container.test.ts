@@ -6,7 +6,7 @@ import { CollectError } from '../../collect/contract.ts';
 import { referenceReaders } from '../../readers/reference.ts';
 import definition from './collector.ts';
 import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
-import { Bench, type TestTree, fixture, plant, samples } from './harness.ts';
+import { Bench, fixture, samples, withTree } from './harness.ts';
 import { Sheet } from '../../collect/sheet.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { Group } from './group.ts';
@@ -20,15 +20,6 @@ const STEADY = definition.parts
   .filter(({ elsewhere, variants = [''] }) => elsewhere === undefined && variants.includes(''))
   .map(({ name }) => name)
   .filter((name) => !['base', 'disk', 'cpu_topology', 'process_files', 'referenced_memory', 'sched', 'tcp', 'udp'].includes(name));
-
-function withTree(name: string, body: (tree: TestTree) => void): void {
-  const tree = plant(fixture(`${name}.tree`));
-  try {
-    body(tree);
-  } finally {
-    tree.remove();
-  }
-}
 
 function pages(bench: Bench, parts: readonly string[]): string {
   return parts.map((part) => bench.page(part)).join('');

@@ -43,6 +43,16 @@ export function plant(text: string): TestTree {
   return tree;
 }
 
+/** The tree of a fixture, for as long as `body` runs. */
+export function withTree(name: string, body: (tree: TestTree) => void): void {
+  const tree = plant(fixture(`${name}.tree`));
+  try {
+    body(tree);
+  } finally {
+    tree.remove();
+  }
+}
+
 /** A session under test, with time in its hands. */
 export class Bench {
   readonly warnings: string[] = [];

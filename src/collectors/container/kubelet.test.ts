@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { BoardWriter, makeBoard } from '../../collect/board.ts';
-import { Bench, fixture, plant, samples, type TestTree } from './harness.ts';
+import { Bench, samples, withTree } from './harness.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
 import { encodeNames, type NamedContainer } from './names-table.ts';
 
@@ -25,15 +25,6 @@ const APP: NamedContainer = {
   labels: { team: 'x' },
 };
 const SANDBOX: NamedContainer = { ...APP, id: OTHER, name: OTHER, image: 'pause:3', container: '', sandbox: true, labels: {} };
-
-function withTree(name: string, body: (tree: TestTree) => void): void {
-  const tree = plant(fixture(`${name}.tree`));
-  try {
-    body(tree);
-  } finally {
-    tree.remove();
-  }
-}
 
 test('v1: the kubelet page has the total of the CPUs where the standalone page has each', () => {
   withTree('v1', (tree) => {
@@ -94,7 +85,8 @@ test('names of a runtime win over those of logs, come late without a second seri
     const before = kubelet();
     assert.equal(before.get(usage('', SLICE, '', '', 'old-name')), 40, 'from the logs');
     assert.equal(writer.takeAsked(), true, 'the runtimes are asked for what came');
-    bench.page('memory');
+    bench.monotonicMs += 999;
+    bench.run('memory');
     assert.equal(writer.takeAsked(), false, 'once');
     writer.post(encodeNames({ containers: [APP, SANDBOX], pods: [{ uid: UID, namespace: 'web', pod: 'shop' }] }));
     bench.page('memory');
@@ -170,6 +162,30 @@ test('/metrics/resource: node, pods and containers by name, none of the rest', (
       bench.session.close();
     });
   }
+});
+
+test('a container that no runtime lists yet is asked for again, less and less often, until it is known', () => {
+  withTree('v2', (tree) => {
+    const board = makeBoard();
+    const writer = new BoardWriter(board);
+    const bench = new Bench(tree.roots, ['memory'], {}, undefined, board);
+    const second = (): boolean => {
+      bench.page('memory');
+      return writer.takeAsked();
+    };
+    const asked = (seconds: number): number[] => Array.from({ length: seconds }, (_, i) => i).filter(second);
+    assert.deepEqual(asked(70), [0, 1, 3, 7, 15, 31, 63]);
+    // A list that does not have it: the runtime makes the cgroup first.
+    const others = [{ ...APP, id: AGAIN }];
+    writer.post(encodeNames({ containers: others, pods: [] }));
+    assert.deepEqual(asked(60), [53]);
+    tree.write(`sys/fs/cgroup${SLICE}/cri-containerd-${OTHER}.scope/memory.current`, '5\n');
+    assert.deepEqual(asked(8), [0, 1, 3, 7], 'one that came');
+    const known = [...bench.page('memory').matchAll(/(?:docker|cri-containerd|libpod)-([0-9a-f]{64})/g)].map(([, id = '']) => ({ ...APP, id }));
+    writer.post(encodeNames({ containers: known, pods: [] }));
+    assert.deepEqual(asked(130), []);
+    bench.session.close();
+  });
 });
 
 /** Modules that a compiled one loads, itself included; packages by name. */
