@@ -103,13 +103,13 @@ export function sampleValue(page: string, series: string): number {
   return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
 }
 
-/** Asks again until the answer is there, at most `ms`. */
-export async function until<T>(ms: number, what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
+/** Asks again until the answer is there, at most `ms`, and `everyMs` after each answer that was none. */
+export async function until<T>(ms: number, what: string, ask: () => Promise<T | undefined | false>, everyMs = 20): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { connected } from './connected.ts';
 import { AGENT_PORT } from './settings.ts';
 
 /**
@@ -39,15 +40,7 @@ const server = createServer((request, response) => {
     .catch((error: unknown) => response.writeHead(400).end(String(error)));
 });
 server.on('upgrade', ({ url = '' }: IncomingMessage, client) => {
-  const socket = connect(url, () => {
-    client.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: unix\r\n\r\n');
-    client.pipe(socket).pipe(client);
-  });
-  const end = (): void => {
-    socket.destroy();
-    client.destroy();
-  };
-  socket.once('error', end).once('close', end);
-  client.once('error', end).once('close', end);
+  const socket = connect(url, () => client.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: unix\r\n\r\n'));
+  connected(client, socket);
 });
 server.listen(AGENT_PORT);

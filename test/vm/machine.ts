@@ -7,6 +7,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, startProcess, until } from '../support/backends/processes.ts';
 import type { Ran } from './agent.ts';
+import { connected } from './connected.ts';
 import { machineImage } from './image.ts';
 import { AGENT_PORT, DAEMON_PORT, PAYLOAD } from './settings.ts';
 
@@ -153,13 +154,7 @@ async function relay(here: string, agentPort: number, there: string): Promise<Se
     const asking = request({ host: '127.0.0.1', port: agentPort, path: there, agent: false, headers: { connection: 'Upgrade', upgrade: 'unix' } });
     asking.on('upgrade', (_response, socket, head) => {
       client.write(head);
-      client.pipe(socket).pipe(client);
-      const end = (): void => {
-        socket.destroy();
-        client.destroy();
-      };
-      socket.once('error', end).once('close', end);
-      client.once('error', end).once('close', end);
+      connected(client, socket);
     });
     asking.on('error', () => client.destroy());
     asking.end();

@@ -15,6 +15,8 @@ const skip = skipUnless(reason === false ? { backend: undefined } : { missing: r
 
 /** For what takes a second or two in an emulated machine that has the CPU to itself. */
 const SOON_MS = 180_000;
+/** Each question costs an emulated CPU as much as what it waits for. */
+const ASK_EVERY_MS = 250;
 const MIB = 1024 ** 2;
 const PINGS = 20;
 
@@ -77,7 +79,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
         ],
         ...flags,
       );
-      await until(SOON_MS, 'the daemon listens', () =>
+      await soon('the daemon listens', () =>
         machine.page('/-/healthy').then(
           () => true,
           () => false,
@@ -99,7 +101,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
     /** Once a page shows what the cgroup's files said, and they still say it; counters are between two readings. */
     async function checkNumbers(id: string, labels: Readonly<Record<string, string>>, isEnough: (numbers: CgroupNumbers) => boolean): Promise<void> {
       let wrong: string[] = [];
-      await until(SOON_MS, `the numbers of ${id}`, async () => {
+      await soon(`the numbers of ${id}`, async () => {
         const low = await cgroupNumbers(machine, layout, id);
         if (!isEnough(low)) {
           wrong = [`not there yet: ${JSON.stringify(low)}`];
@@ -108,7 +110,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
         // Collected after the first reading: its CPU time is at least that.
         let samples: Sample[] = [];
         const cpu = (): number => sampleOf(samples, 'container_cpu_usage_seconds_total', { ...labels, cpu: 'total' }) ?? 0;
-        await until(SOON_MS, 'a page that is newer', async () => {
+        await soon('a page that is newer', async () => {
           samples = await page('/metrics/cadvisor');
           return cpu() >= (low.counters['container_cpu_usage_seconds_total'] ?? 0);
         });
@@ -148,7 +150,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
           const id = idOf('app');
           const own = { ...inPod, container: 'app', id: cgroupOf(wanted, id), image: APP, name: id };
           const family = 'container_memory_working_set_bytes';
-          await until(SOON_MS, 'all names on /metrics/cadvisor', async () => matching(await page('/metrics/cadvisor'), family, inPod).length === ids.size + 2);
+          await soon('all names on /metrics/cadvisor', async () => matching(await page('/metrics/cadvisor'), family, inPod).length === ids.size + 2);
           assert.deepEqual(
             matching(await page('/metrics/cadvisor'), family, inPod)
               .map(({ labels }) => labels)
@@ -161,7 +163,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
             ].sort(byText),
           );
           // Every part comes to know of it in a run of its own.
-          await until(SOON_MS, 'its start', async () => {
+          await soon('its start', async () => {
             const started = sampleOf(await page('/metrics/cadvisor'), 'container_start_time_seconds', own) ?? 0;
             const now = Number(await machine.run('date', '+%s'));
             return started > now - 300 && started <= now + 1;
@@ -172,7 +174,7 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
           assert.deepEqual(labels, { container_label_team: 'x', id: own.id, image: APP, name: id });
           assert.equal(new Set(standalone.map((sample) => sample.labels['id'])).size, standalone.length, 'no cgroup twice');
 
-          await until(SOON_MS, 'the container on /metrics/resource', async () => matching(await page('/metrics/resource'), family, inPod).length === ids.size);
+          await soon('the container on /metrics/resource', async () => matching(await page('/metrics/resource'), family, inPod).length === ids.size);
           const resource = await page('/metrics/resource');
           assert.ok((sampleOf(resource, family, { ...inPod, container: 'app' }) ?? 0) > 0);
           assert.ok((sampleOf(resource, 'pod_memory_working_set_bytes', inPod) ?? 0) > 0);
@@ -188,9 +190,9 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
             const text = await machine.run('sh', '-c', `cat /proc/$(head -n 1 ${folder}${cgroupOf(wanted, pod.sandbox)}/cgroup.procs)/net/dev`);
             return (/eth0:\s*(.*)/.exec(text)?.[1] ?? '').split(/\s+/).map(Number);
           };
-          await until(SOON_MS, 'its traffic', async () => ((await device())[0] ?? 0) > PINGS * 1000);
+          await soon('its traffic', async () => ((await device())[0] ?? 0) > PINGS * 1000);
           const families = ['receive_bytes', 'receive_packets', 'receive_errors', 'receive_packets_dropped', 'transmit_bytes', 'transmit_packets'];
-          await until(SOON_MS, 'its counters', async () => {
+          await soon('its counters', async () => {
             const read = await device();
             const samples = await page('/metrics/cadvisor');
             const shown = families.map((name) => sampleOf(samples, `container_network_${name}_total`, { ...inPod, interface: 'eth0' }));
@@ -204,11 +206,12 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
           const folder = wanted.parent.slice(wanted.parent.lastIndexOf('/'));
           assert.ok((await openFiles(folder)) > ids.size, 'files are kept open');
           await pods.removePod(pod);
+          await removePodCgroup(machine, wanted);
           const all = async (): Promise<string> =>
             (await Promise.all(['cadvisor', 'container', 'resource'].map((name) => machine.page(`/metrics/${name}`)))).join();
-          await until(SOON_MS, 'it is gone', async () => !(await all()).includes(folder));
+          await soon('it is gone', async () => !(await all()).includes(folder));
           assert.ok(!(await all()).includes(wanted.name));
-          await until(SOON_MS, 'its files are closed', async () => (await openFiles(folder)) === 0);
+          await soon('its files are closed', async () => (await openFiles(folder)) === 0);
         });
       });
     }
@@ -219,14 +222,14 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
       const id = (await machine.run(...run)).trim();
       const cgroup = layout === 'unified' ? `/system.slice/docker-${id}.scope` : `/docker/${id}`;
       const labels = { container_label_team: 'y', id: cgroup, image: 'demo/app:1', name: 'web' };
-      await until(SOON_MS, 'its name', async () => sampleOf(await page('/metrics/container'), 'container_spec_memory_limit_bytes', labels) === 64 * MIB);
-      await until(SOON_MS, 'its limit', async () => sampleOf(await page('/metrics/container'), 'container_threads_max', labels) === 50);
-      await until(SOON_MS, 'its network', async () => {
+      await soon('its name', async () => sampleOf(await page('/metrics/container'), 'container_spec_memory_limit_bytes', labels) === 64 * MIB);
+      await soon('its limit', async () => sampleOf(await page('/metrics/container'), 'container_threads_max', labels) === 50);
+      await soon('its network', async () => {
         return sampleOf(await page('/metrics/container'), 'container_network_receive_bytes_total', { ...labels, interface: 'eth0' }) !== undefined;
       });
       assert.doesNotMatch(await machine.page('/metrics/container'), /secret/);
       await machine.run('docker', 'rm', '--force', 'web');
-      await until(SOON_MS, 'its end', async () => !(await machine.page('/metrics/container')).includes(id));
+      await soon('its end', async () => !(await machine.page('/metrics/container')).includes(id));
     });
 
     test('the machine', async () => {
@@ -255,20 +258,20 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
       await machine.run('systemctl', 'stop', 'docker.service', 'docker.socket', 'containerd.service');
       await startDaemon();
       const seen = async (path: string): Promise<Sample[]> => matching(await page(path), 'container_last_seen', { id: cgroup });
-      await until(SOON_MS, 'the nameless cgroup', async () => (await seen('/metrics/container')).length === 1);
+      await soon('the nameless cgroup', async () => (await seen('/metrics/container')).length === 1);
       assert.deepEqual((await seen('/metrics/container'))[0]?.labels, { id: cgroup });
       assert.equal((await seen('/metrics/cadvisor'))[0]?.labels['container'], '');
 
       await machine.run('sh', '-c', `mkdir -p /var/log/containers && ln -s /nowhere /var/log/containers/${wanted.name}_web_late-${id}.log`);
       const fromLogs = { container: 'late', id: cgroup, image: '', name: id, namespace: 'web', pod: wanted.name };
-      await until(SOON_MS, 'names from the logs', async () => (await seen('/metrics/cadvisor'))[0]?.labels['container'] === 'late');
+      await soon('names from the logs', async () => (await seen('/metrics/cadvisor'))[0]?.labels['container'] === 'late');
       assert.deepEqual(
         (await seen('/metrics/cadvisor')).map(({ labels }) => labels),
         [fromLogs],
       );
 
       await machine.run('systemctl', 'start', 'containerd.service');
-      await until(SOON_MS, 'names from containerd', async () => (await seen('/metrics/cadvisor'))[0]?.labels['image'] === APP);
+      await soon('names from containerd', async () => (await seen('/metrics/cadvisor'))[0]?.labels['image'] === APP);
       assert.deepEqual(
         (await seen('/metrics/cadvisor')).map(({ labels }) => labels),
         [{ ...fromLogs, image: APP }],
@@ -281,6 +284,18 @@ export function containerSuite(layout: Layout, more: (machine: () => Machine) =>
 
     more(() => machine);
   });
+}
+
+/** Once `ask` has an answer. */
+function soon<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
+  return until(SOON_MS, what, ask, ASK_EVERY_MS);
+}
+
+/** The kubelet's part of a pod's end: a runtime removes the cgroups it has made, not the one it was told to make them in. */
+async function removePodCgroup(machine: Machine, { parent, handler }: PodWanted): Promise<void> {
+  if (handler === HANDLERS.systemd) await machine.run('systemctl', 'stop', parent.slice(parent.lastIndexOf('/') + 1));
+  // In the v1 hierarchies that systemd does not manage the runtime has made it by itself. In the others systemd may be first.
+  await machine.attempt('find', '/sys/fs/cgroup', '-depth', '-type', 'd', '-path', `*${parent}`, '-exec', 'rmdir', '{}', '+');
 }
 
 /** What a page says otherwise than the files did before it, or before and after it for what rises. */
