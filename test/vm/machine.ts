@@ -54,6 +54,8 @@ export async function bootMachine(layout: Layout, programs: Readonly<Record<stri
     'panic=-1',
     'quiet',
     'apparmor=0',
+    // What is dear under emulation: a clock that is a device, jumps made of returns, clearing of pages that are written anyway.
+    ...['tsc=reliable', 'mitigations=off', 'init_on_alloc=0'],
     ...(layout === 'hybrid' ? ['systemd.unified_cgroup_hierarchy=0'] : []),
   ];
   const payload = makePayload(home, programs);
@@ -62,7 +64,8 @@ export async function bootMachine(layout: Layout, programs: Readonly<Record<stri
     'setpriv',
     [
       ...['--pdeathsig', 'KILL', 'qemu-system-x86_64'],
-      ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2000', '-nographic', '-no-reboot'],
+      // Without the fifth level of page tables, which each translation of an address would go through.
+      ...['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off', '-smp', '2', '-m', '2000', '-nographic', '-no-reboot'],
       ...drive(disk, 'snapshot=on'),
       ...drive(payload, 'readonly=on'),
       ...['-netdev', `user,id=host,restrict=on,${forward}`, '-device', 'virtio-net-pci,netdev=host,romfile='],
