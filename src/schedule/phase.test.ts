@@ -72,6 +72,15 @@ test('a train is locked by its fourth arrival and its fifth is foretold', () => 
   }
 });
 
+test('a train of 1 s is learned however late its first arrival was', () => {
+  for (const late of [0, 2, 5, 8, 15, 40]) {
+    const yard = new TrainYard();
+    yard.arrive(late, WALL + late);
+    for (let tick = 1; tick < 40; tick++) yard.arrive(tick * 1000, WALL + tick * 1000);
+    assert.deepEqual(periods(yard), [1000], `${late} ms late`);
+  }
+});
+
 test('predictions stay near the train, idle and with arrivals up to 160 ms late', () => {
   for (const [name, jitter, bound] of [
     ['idle', idle, 2],

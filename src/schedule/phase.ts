@@ -12,6 +12,7 @@ const SHORTEST_MS = 999;
 const LONGEST_MS = 300_000;
 /** Regular visitors faster than a train are followed too, only to keep them from hiding trains. */
 const SHORTEST_POLL_MS = 40;
+const LONGEST_POLL_MS = (SHORTEST_MS + 1000) / 2;
 const POLLERS = 4;
 const POLL_SKIPS = 8;
 /** Consecutive sub-second gaps of about equal length after which a visitor counts as a poller. */
@@ -462,6 +463,8 @@ export class TrainYard {
       this.#pollLast[i] = now;
       this.#pollGap[i] = gap + (since / steps - gap) / 8;
       this.#pollSpread[i] = spread + (off - spread) / 8;
+      // Taken for one when its first visits were late, but it keeps whole seconds: a train, to be learned with its next visits.
+      if ((this.#pollGap[i] as number) > LONGEST_POLL_MS) this.#pollLast[i] = Number.NEGATIVE_INFINITY;
       return true;
     }
     return false;
