@@ -116,8 +116,6 @@ export class Scheduler {
   #planned: readonly Group[] = [];
   #plannedAtMs = 0;
   readonly #onTimer = (): void => this.#tick();
-  /** More than one host group was under way when the last one was harvested. */
-  #hadSeveral = false;
   #closed = false;
   #isReady = false;
   readonly ready: Promise<void>;
@@ -306,30 +304,25 @@ export class Scheduler {
 
   /** Tells the timetable of groups whose runs have all ended since it was last told. */
   #harvest(): void {
+    let host = 0;
     for (const group of this.#groups.values()) {
       if (!group.isUnderWay) continue;
-      if (group.pool === 'network') this.#harvestGroup(group);
-      else if (this.#host.isIdle) {
-        // One batch of one thread: its own figures are those of the group, and a job that was left behind does not count.
-        const { cpuMs } = this.#host.lastBatch;
-        const endedMs = this.#endOf(group);
-        group.isUnderWay = false;
-        this.#timetable.jobEnded(group.id, Math.max(endedMs, group.startedMs), Math.max(0, endedMs - group.startedMs), cpuMs, 'ok');
-      }
+      if (group.pool === 'host') host += 1;
+      else this.#harvestGroup(group);
     }
+    if (host > 0 && this.#host.isIdle) this.#harvestHost(host > 1);
   }
 
-  /** When the runs of a host group ended, monotonic ms. */
-  #endOf(group: Group): number {
-    let others = 0;
-    for (const { pool, isUnderWay } of this.#groups.values()) if (pool === 'host' && isUnderWay) others += 1;
-    const { endedMs } = this.#host.lastBatch;
-    // Two batches one behind the other: the end of the second is not that of the first.
-    if (others <= 1 && !this.#hadSeveral) return endedMs;
-    this.#hadSeveral = others > 1;
-    let latestMs = group.startedMs;
-    for (const { channel } of group.entries) if (channel.runEndedMs <= endedMs) latestMs = Math.max(latestMs, channel.runEndedMs);
-    return latestMs;
+  /** The host lane has ended all it was told: its own figures are those of the groups, and a job that was left behind does not count. */
+  #harvestHost(areSeveral: boolean): void {
+    const { endedMs, cpuMs } = this.#host.lastBatch;
+    for (const group of this.#groups.values()) {
+      if (!group.isUnderWay || group.pool !== 'host') continue;
+      // Two batches one behind the other: the end of the second is not that of the first.
+      const ownEndMs = areSeveral ? lastRunEnd(group, endedMs) : endedMs;
+      group.isUnderWay = false;
+      this.#timetable.jobEnded(group.id, Math.max(ownEndMs, group.startedMs), Math.max(0, ownEndMs - group.startedMs), cpuMs, 'ok');
+    }
   }
 
   #harvestGroup(group: Group): void {
@@ -391,8 +384,8 @@ export class Scheduler {
       const group = this.#groupsById.get(id);
       if (group === undefined) continue;
       this.#begin(group, now);
-      if (group.pool === 'host') host = host === NOTHING ? group.ids : [...host, ...group.ids];
-      else network = network === NOTHING ? group.ids : [...network, ...group.ids];
+      if (group.pool === 'host') host = joined(host, group.ids);
+      else network = joined(network, group.ids);
     }
     if (host !== NOTHING) this.#skip(this.#host.start(host));
     if (network !== NOTHING) this.#skip(this.#network.start(network));
@@ -485,7 +478,7 @@ export class Scheduler {
       const group = this.#groupsById.get(id);
       if (group === undefined || group.pool !== 'host') return Number.NEGATIVE_INFINITY;
       groups.push(group);
-      ids = ids === NOTHING ? group.ids : [...ids, ...group.ids];
+      ids = joined(ids, group.ids);
     }
     if (groups.length === 0 || other <= atMs || !this.#host.plan(ids, atMs)) return Number.NEGATIVE_INFINITY;
     this.#planned = groups;
@@ -503,6 +496,18 @@ export class Scheduler {
     }
     this.#planned = [];
   }
+}
+
+/** Ids of one group more; mostly there is but one, and its own array will do. */
+function joined(ids: readonly number[], more: readonly number[]): readonly number[] {
+  return ids === NOTHING ? more : [...ids, ...more];
+}
+
+/** When the last job of a group ended, monotonic ms; runs that end later than `boundMs` are not the batch's. */
+function lastRunEnd(group: Group, boundMs: number): number {
+  let endMs = group.startedMs;
+  for (const { channel } of group.entries) endMs = latest(endMs, channel.runEndedMs, boundMs);
+  return endMs;
 }
 
 /** The later of two times, unless the other is beyond the bound. */
