@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '../model/clock.ts';
 import type { Readers } from '../readers/readers.ts';
 import { Scheduler, type ScheduledJob } from '../schedule/scheduler.ts';
 import { writePeerBuildInfo } from '../self/build-info.ts';
-import { Cells, type Distribution } from '../self/cells.ts';
+import { type Cell, Cells, type Distribution } from '../self/cells.ts';
 import * as own from '../self/families.ts';
 import type { BuilderMail, BuilderNews, BuilderTask, ViewEntry } from '../views/builder.ts';
 import { type ViewHandle, ViewTable } from '../views/table.ts';
@@ -464,7 +464,10 @@ export class Daemon {
 
   #site(listener: PlannedListener): Site {
     const { clock, version, maxRequests, server } = this.#options;
-    const counters = new WeakMap<ViewHandle, { add(amount: number): void }>();
+    const counters = new WeakMap<ViewHandle, Cell>();
+    // Mostly the same one again.
+    let lastView: ViewHandle | undefined;
+    let counter: Cell | undefined;
     const refused = (view: string, status: number): void => {
       this.#cells.cell(own.scrapes, [String(status), this.#label(view) ?? OTHER_VIEWS]).add(1);
       this.#tellCells();
@@ -486,15 +489,15 @@ export class Daemon {
       intervalMs: Math.min(...this.#plan.jobs.map((job) => job.intervalMs)),
       version,
       onScrape: (view, nowMs) => {
-        let counter = counters.get(view);
-        if (counter === undefined) {
-          counter = this.#cells.cell(own.scrapes, ['200', this.#label(view.name) ?? OTHER_VIEWS]);
+        if (view !== lastView) {
+          counter = counters.get(view) ?? this.#answered(view);
           counters.set(view, counter);
-          this.#tellCells();
+          lastView = view;
         }
-        counter.add(1);
+        counter?.add(1);
         view.reader.use(nowMs);
-        for (const role of view.roles) {
+        for (let i = 0; i < view.roles.length; i++) {
+          const role = view.roles[i] as number; // i is below the length.
           const oldest = view.reader.oldestMs(role);
           if (Number.isNaN(oldest)) continue;
           const distribution = (ages[role] ??= this.#cells.distribution(own.dataAge, own.AGE_BOUNDS, [ROLES[role] as Role]));
@@ -504,6 +507,13 @@ export class Daemon {
       },
       onRefused: refused,
     });
+  }
+
+  /** The number of a view's answers. */
+  #answered(view: ViewHandle): Cell {
+    const cell = this.#cells.cell(own.scrapes, ['200', this.#label(view.name) ?? OTHER_VIEWS]);
+    this.#tellCells();
+    return cell;
   }
 
   #tellCells(): void {

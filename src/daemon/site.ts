@@ -48,11 +48,21 @@ interface Page {
   handle: ViewHandle | undefined;
 }
 
+/** What a request comes down to. */
+interface Wanted {
+  readonly handle: ViewHandle;
+  readonly headers: Headers;
+  readonly gzip: boolean;
+}
+
 /** The route table of one listener: pages, health, the plain page with links. */
 export function site(inputs: SiteInputs): Site {
   const pages = new Map<string, Page>(inputs.routes.map((route) => [route.path, { route, handle: undefined }]));
   const landing = landingPage(inputs.routes, inputs.version);
   const headers = new Map<string, readonly [identity: Headers, gzip: Headers]>();
+
+  /** Adapters hand over one and the same object for requests that say the same: nothing about it is worked out again. */
+  let last: { readonly request: WireRequest; readonly wanted: Wanted } | undefined;
 
   const headersFor = (accept: string, gzip: boolean): Headers => {
     const type = contentTypeFor(accept);
@@ -68,16 +78,17 @@ export function site(inputs: SiteInputs): Site {
     return gzip ? pair[1] : pair[0];
   };
 
-  const serve = (handle: ViewHandle, request: WireRequest, gzip: boolean, nowMs: number): WireAnswer => {
+  const serve = ({ handle, headers, gzip }: Wanted, nowMs: number): WireAnswer => {
     inputs.onScrape(handle, nowMs);
-    return { status: 200, headers: headersFor(request.accept, gzip), body: handle.reader.open(gzip, inputs.wallMs()) };
+    return { status: 200, headers, body: handle.reader.open(gzip, inputs.wallMs()) };
   };
 
   /** Beside collectors the daemon's numbers are as old as theirs, and it takes all of them to hang that it matters. */
   const isStale = ({ self, roles, reader }: ViewHandle, nowMs: number): boolean =>
     self && nowMs - reader.builtMs > Math.min(roles.length === 1 ? SELF_FRESH_MS : Number.POSITIVE_INFINITY, 1.5 * inputs.intervalMs);
 
-  const serveWhenBuilt = async (handle: ViewHandle, request: WireRequest, gzip: boolean): Promise<WireAnswer> => {
+  const serveWhenBuilt = async (wanted: Wanted): Promise<WireAnswer> => {
+    const { handle, gzip } = wanted;
     await inputs.ready;
     const now = inputs.monotonicMs();
     const isAsleep = now - handle.reader.usedMs > inputs.idleMs;
@@ -89,7 +100,7 @@ export function site(inputs: SiteInputs): Site {
     }
     // Dropped meanwhile, or too large to be built.
     if (!handle.reader.has(gzip)) return refuse(handle.name, 503, 'This page could not be built.\n');
-    return serve(handle, request, gzip, inputs.monotonicMs());
+    return serve(wanted, inputs.monotonicMs());
   };
 
   const refuse = (view: string, status: number, text: string): WireAnswer => {
@@ -116,13 +127,20 @@ export function site(inputs: SiteInputs): Site {
       handle = inputs.ensure(known.route.path, known.route.filter, false) as ViewHandle;
       known.handle = handle;
     }
+    const gzip = acceptsGzip(request.acceptEncoding);
+    const wanted = { handle, headers: headersFor(request.accept, gzip), gzip };
+    if (request.query === '') last = { request, wanted };
+    return send(wanted);
+  };
+
+  const send = (wanted: Wanted): WireAnswer | Promise<WireAnswer> => {
+    const { handle, gzip } = wanted;
     if (inputs.maxRequests > 0 && inputs.active() >= inputs.maxRequests) {
       return refuse(handle.name, 503, `Limit of concurrent requests reached (${inputs.maxRequests}), try again later.\n`);
     }
-    const gzip = acceptsGzip(request.acceptEncoding);
     const now = inputs.monotonicMs();
-    if (handle.reader.has(gzip) && now - handle.reader.usedMs <= inputs.idleMs && !isStale(handle, now)) return serve(handle, request, gzip, now);
-    return serveWhenBuilt(handle, request, gzip);
+    if (handle.reader.has(gzip) && now - handle.reader.usedMs <= inputs.idleMs && !isStale(handle, now)) return serve(wanted, now);
+    return serveWhenBuilt(wanted);
   };
 
   const other = (path: string): WireAnswer => {
@@ -146,6 +164,7 @@ export function site(inputs: SiteInputs): Site {
 
   return {
     answer(request) {
+      if (request === last?.request) return send(last.wanted);
       const known = pages.get(request.path);
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         if (known === undefined && other(request.path).status === 404) return other(request.path);

@@ -8,8 +8,9 @@ import type { Family } from '../model/family.ts';
 /** Reserved, and only touched as far as it is used: an array that grows in place is slower to index. */
 const MAX_CELLS = 1 << 16;
 
-/** A cell as the builder is told of it, once. */
+/** A series as the builder is told of it, once: the sum of the cells `from` to `at`, which mostly is one cell. */
 export interface CellSpec {
+  readonly from: number;
   readonly at: number;
   readonly family: Family;
   readonly values: readonly string[];
@@ -40,26 +41,33 @@ export class Cells {
     const key = `${family.name}\u0000${values.join('\u0000')}`;
     let cell = this.#known.get(key);
     if (cell === undefined) {
-      cell = this.#make(family, values, family.labels, '');
+      cell = this.#make(family, values);
       this.#known.set(key, cell);
     }
     return cell;
   }
 
-  /** A histogram with these upper bounds (ascending, without +Inf). */
+  /**
+   * A histogram with these upper bounds (ascending, without +Inf). Its cells count each bucket by itself, since every scrape
+   * observes one; the builder adds them up when it prints.
+   */
   distribution(family: Family, bounds: readonly number[], values: readonly string[] = []): Distribution {
     const key = `${family.name}\u0000${values.join('\u0000')}`;
     const known = this.#distributions.get(key);
     if (known !== undefined) return known;
     const names = [...family.labels, 'le'];
-    const buckets = [...bounds.map(String), '+Inf'].map((le) => this.#make(family, [...values, le], names, '_bucket'));
-    const sum = this.#make(family, values, family.labels, '_sum');
-    const count = this.#make(family, values, family.labels, '_count');
+    const first = this.#used;
+    for (const bound of bounds) this.#take(family, [...values, String(bound)], names, '_bucket', first);
+    const last = this.#take(family, [...values, '+Inf'], names, '_bucket', first);
+    const sum = this.#take(family, values, family.labels, '_sum');
+    this.#unsent.push({ from: first, at: last, family, values, names: family.labels, suffix: '_count' });
+    const numbers = this.#values;
     const distribution: Distribution = {
       observe(value) {
-        for (let i = bounds.length; i >= 0 && (i === bounds.length || value <= (bounds[i] as number)); i--) buckets[i]?.add(1);
-        sum.add(value);
-        count.add(1);
+        let at = first;
+        while (at < last && value > (bounds[at - first] as number)) at++;
+        numbers[at] = (numbers[at] as number) + 1;
+        numbers[sum] = (numbers[sum] as number) + value;
       },
     };
     this.#distributions.set(key, distribution);
@@ -77,10 +85,8 @@ export class Cells {
     return this.#unsent.length > 0;
   }
 
-  #make(family: Family, values: readonly string[], names: readonly string[], suffix: string): Cell {
-    const at = this.#used++;
-    if (at >= MAX_CELLS) throw new RangeError(`more than ${MAX_CELLS} series about the daemon itself`);
-    this.#unsent.push({ at, family, values, names, suffix });
+  #make(family: Family, values: readonly string[]): Cell {
+    const at = this.#take(family, values, family.labels, '');
     const numbers = this.#values;
     return {
       add: (amount) => {
@@ -90,5 +96,13 @@ export class Cells {
         numbers[at] = value;
       },
     };
+  }
+
+  /** A fresh cell, for a series that is the sum from another one on, or of this one alone. */
+  #take(family: Family, values: readonly string[], names: readonly string[], suffix: string, from = this.#used): number {
+    const at = this.#used++;
+    if (at >= MAX_CELLS) throw new RangeError(`more than ${MAX_CELLS} series about the daemon itself`);
+    this.#unsent.push({ from, at, family, values, names, suffix });
+    return at;
   }
 }

@@ -27,7 +27,7 @@ export interface SelfView {
 
 /** Writes everything the daemon says about itself: cells of the main thread, figures of channels and views. */
 export class SelfPage {
-  readonly #cells: { slot: number; at: number }[] = [];
+  readonly #cells: { slot: number; from: number; at: number }[] = [];
   readonly #values: Float64Array;
   readonly #sheet: Sheet;
 
@@ -37,14 +37,14 @@ export class SelfPage {
   }
 
   learn(specs: readonly CellSpec[]): void {
-    for (const { at, family, values, names, suffix } of specs) {
-      this.#cells.push({ slot: this.#sheet.slot(family, values, names, -1, suffix), at });
+    for (const { from, at, family, values, names, suffix } of specs) {
+      this.#cells.push({ slot: this.#sheet.slot(family, values, names, -1, suffix), from, at });
     }
   }
 
   write(jobs: Iterable<SelfJob>, views: Iterable<SelfView>, nowMs: number): void {
     const sheet = this.#sheet;
-    for (const { slot, at } of this.#cells) sheet.set(slot, this.#values[at] ?? 0);
+    for (const { slot, from, at } of this.#cells) sheet.set(slot, this.#sum(from, at));
     for (const job of jobs) this.#job(job, nowMs);
     for (const view of views) {
       sheet.sample(own.viewBytes, ['identity', view.name], view.bytes);
@@ -53,6 +53,12 @@ export class SelfPage {
       sheet.sample(own.viewBuilds, [view.name], view.builds);
       sheet.sample(own.viewBuildSeconds, [view.name], view.buildSeconds);
     }
+  }
+
+  #sum(from: number, at: number): number {
+    let sum = 0;
+    for (let i = from; i <= at; i++) sum += this.#values[i] ?? 0;
+    return sum;
   }
 
   #job({ role, part, target, channel }: SelfJob, nowMs: number): void {

@@ -191,6 +191,8 @@ export class ViewReader {
   readonly #pages: readonly Uint8Array[];
   readonly #gzips: readonly Uint8Array[];
   readonly #slices: (Uint8Array[] | undefined)[] = [];
+  /** Per generation and form the last response of one part: a scrape that is answered at once leaves it for the next one. */
+  readonly #responses: (GenerationResponse | undefined)[] = [];
   readonly #waiting = new Set<Waiting>();
   /** Per generation and form: the build whose page carries the time of `#writtenMs`. */
   readonly #writtenBuild = new Float64Array(GENERATIONS * 2).fill(-1);
@@ -263,11 +265,11 @@ export class ViewReader {
     const bytes = words[this.#head.of(generation, gzip ? GZIP_BYTES : BYTES)] as number;
     const timeAt = words[this.#head.of(generation, gzip ? GZIP_TIME_AT : TIME_AT)] as number;
     const page = this.#slice(generation, gzip, bytes);
-    if (timeAt < 0) return new GenerationResponse(this, generation, [page], bytes);
     const form = generation * 2 + (gzip ? 1 : 0);
+    if (timeAt < 0) return this.#whole(generation, form, page);
     const build = Atomics.load(words, BUILDS);
     // Within one millisecond the page says already what it would be made to say.
-    if (this.#writtenBuild[form] === build && this.#writtenMs[form] === wallMs) return new GenerationResponse(this, generation, [page], bytes);
+    if (this.#writtenBuild[form] === build && this.#writtenMs[form] === wallMs) return this.#whole(generation, form, page);
     const alone = Atomics.load(words, this.#head.of(generation, PINS)) === 1;
     if (alone) {
       this.#writtenBuild[form] = build;
@@ -277,7 +279,7 @@ export class ViewReader {
     const at = alone ? timeAt : 0;
     writeTime(wallMs, out, at);
     if (!gzip) {
-      if (alone) return new GenerationResponse(this, generation, [page], bytes);
+      if (alone) return this.#whole(generation, form, page);
       return new GenerationResponse(this, generation, [page.subarray(0, timeAt), out, page.subarray(timeAt + out.length)], bytes);
     }
     const time = this.#time;
@@ -289,8 +291,16 @@ export class ViewReader {
     const trailer = alone ? page : page.slice(trailerAt);
     const crcAt = alone ? trailerAt : 0;
     for (let i = 0; i < 4; i++) trailer[crcAt + i] = (crc >>> (8 * i)) & 0xff;
-    if (alone) return new GenerationResponse(this, generation, [page], bytes);
+    if (alone) return this.#whole(generation, form, page);
     return new GenerationResponse(this, generation, [page.subarray(0, timeAt), out, page.subarray(timeAt + out.length, trailerAt), trailer], bytes);
+  }
+
+  #whole(generation: number, form: number, page: Uint8Array): PageResponse {
+    const last = this.#responses[form];
+    if (last?.reuse(page) === true) return last;
+    const fresh = new GenerationResponse(this, generation, [page], page.length);
+    this.#responses[form] = fresh;
+    return fresh;
   }
 
   /** The subarray object of a generation is kept: making one costs more than the rest of an answer. */
@@ -355,6 +365,14 @@ class GenerationResponse implements PageResponse {
     this.#generation = generation;
     this.parts = parts;
     this.length = length;
+  }
+
+  /** Takes a response that was released for another one of the same bytes. */
+  reuse(page: Uint8Array): boolean {
+    if (!this.#released || this.parts[0] !== page) return false;
+    this.#released = false;
+    this.#waiting = undefined;
+    return true;
   }
 
   release(): void {

@@ -3,7 +3,10 @@
  * test holds both to it. An adapter knows sockets, never metrics; a site knows paths and pages, never sockets.
  */
 
-/** One request as the site sees it. Header values are '' when absent; names that nothing asks for are not read. */
+/**
+ * One request as the site sees it. Header values are '' when absent; names that nothing asks for are not read. A request that
+ * says the same as the one before may come as the same object, so that a site need not look at it again.
+ */
 export interface WireRequest {
   /** Upper case. */
   readonly method: string;

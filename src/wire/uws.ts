@@ -135,6 +135,8 @@ class Ground {
   #isClosing = false;
   #idle: (() => void) | undefined;
   readonly #heads = new Heads();
+  /** A scraper says the same each time. */
+  #last: WireRequest = { method: '', path: '', query: '', accept: '', acceptEncoding: '' };
 
   constructor(uws: UwsModule, site: Site) {
     this.#uws = uws;
@@ -183,14 +185,7 @@ class Ground {
 
   /** Nothing may be thrown from here: an exception in a handler ends the process (std::terminate). */
   #handle(site: Site, response: UwsResponse, request: UwsRequest): void {
-    const method = request.getCaseSensitiveMethod();
-    const seen: WireRequest = {
-      method: method === 'GET' ? method : method.toUpperCase(),
-      path: request.getUrl(),
-      query: request.getQuery() ?? '',
-      accept: request.getHeader(ACCEPT),
-      acceptEncoding: request.getHeader(ACCEPT_ENCODING),
-    };
+    const seen = this.#read(request);
     let answer: WireAnswer | Promise<WireAnswer>;
     try {
       answer = site.answer(seen);
@@ -198,8 +193,22 @@ class Ground {
       // A site must not throw; when it does all the same, the daemon stays up.
       answer = INTERNAL_ERROR;
     }
-    if (answer instanceof Promise) this.#later(response, answer, seen.method === 'HEAD');
-    else this.#send(response, answer, seen.method === 'HEAD');
+    // Not by `instanceof`, which looks up a symbol of Promise for each answer.
+    if ('status' in answer) this.#send(response, answer, seen.method === 'HEAD');
+    else this.#later(response, answer, seen.method === 'HEAD');
+  }
+
+  #read(request: UwsRequest): WireRequest {
+    const method = request.getCaseSensitiveMethod();
+    const path = request.getUrl();
+    const query = request.getQuery() ?? '';
+    const accept = request.getHeader(ACCEPT);
+    const acceptEncoding = request.getHeader(ACCEPT_ENCODING);
+    const last = this.#last;
+    if (last.acceptEncoding === acceptEncoding && last.path === path && last.query === query && last.method === method && last.accept === accept) return last;
+    const seen = { method: method === 'GET' ? method : method.toUpperCase(), path, query, accept, acceptEncoding };
+    this.#last = seen;
+    return seen;
   }
 
   #later(response: UwsResponse, promise: Promise<WireAnswer>, isHead: boolean): void {
@@ -351,10 +360,17 @@ function sendHead(response: UwsResponse, body: string | PinnedBody): void {
 class Heads {
   readonly #known = new WeakMap<WireAnswer['headers'], Head>();
   #missed: WireAnswer['headers'] | undefined;
+  #last: WireAnswer['headers'] | undefined;
+  #lastHead: Head | undefined;
 
   bytesFor(answer: WireAnswer): Uint8Array {
+    if (this.#last === answer.headers && this.#lastHead?.status === answer.status) return this.#lastHead.bytes;
     const known = this.#known.get(answer.headers);
-    if (known !== undefined && known.status === answer.status) return known.bytes;
+    if (known !== undefined && known.status === answer.status) {
+      this.#last = answer.headers;
+      this.#lastHead = known;
+      return known.bytes;
+    }
     const bytes = encodeHead(answer);
     // Only what comes twice in a row is kept: an array of headers made for one answer would only burden the collector.
     if (this.#missed === answer.headers) this.#known.set(answer.headers, { status: answer.status, bytes });
