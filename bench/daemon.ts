@@ -19,7 +19,7 @@ export async function startDaemon(args: readonly string[], options: StartOptions
 }
 
 /** What the program's first line gives to node, as a start by its name would. */
-const NODE_FLAGS = (/^#!.*\bnode +(.*)\n/.exec(readFileSync(MAIN, 'utf8'))?.[1] ?? '').split(' ').filter((flag) => flag !== '');
+export const NODE_FLAGS: readonly string[] = (/^#!.*\bnode +(.*)\n/.exec(readFileSync(MAIN, 'utf8'))?.[1] ?? '').split(' ').filter((flag) => flag !== '');
 
 /** As `startDaemon`, but resolves as soon as it listens. */
 export async function spawnDaemon(args: readonly string[], options: StartOptions = {}): Promise<Listener> {

@@ -1,23 +1,24 @@
 /**
- * How long a scrape takes, against a bare uWebSockets.js handler with the same bytes and against node_exporter with the same
- * collectors, in interleaved rounds of wrk.
+ * How long a scrape takes, against a bare uWebSockets.js handler with the same bytes and flags of V8 and against node_exporter
+ * with the same collectors, in interleaved rounds of wrk. What is judged is the median of the ratios within one round: a busy
+ * moment of the machine then weighs on both sides, where medians of each would come from different moments.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BareAnswer } from './bare-server.ts';
-import { startDaemon } from './daemon.ts';
+import { NODE_FLAGS, startDaemon } from './daemon.ts';
 import { readFlags } from './flags.ts';
 import { findNodeExporter, NODE_COLLECTORS, startNodeExporter } from './node-exporter.ts';
 import { familyDifferences, nodeCollectors } from './page.ts';
 import { start } from './program.ts';
 import { atLeast, atMost, exactly, type Findings, runBench, type Table, type Verdict } from './result.ts';
-import { type Encoding, fetchPage, fetchRaw } from './scrape.ts';
+import { type Encoding, fetchPage, fetchRaw, sleepUntil } from './scrape.ts';
 import { median } from './statistics.ts';
 import { wrk, type WrkRound } from './wrk.ts';
 
-const flags = readFlags({ rounds: 5, seconds: 3, connections: '1,16', encodings: 'gzip,identity' }, { rounds: 1, seconds: 1, encodings: 'gzip' });
+const flags = readFlags({ rounds: 9, seconds: 2, connections: '1,16', encodings: 'gzip,identity' }, { rounds: 1, seconds: 1, encodings: 'gzip' });
 
 interface Contestant {
   readonly name: string;
@@ -28,6 +29,11 @@ const OURS = 'exporterd';
 const BARE = 'bare uWebSockets.js, same bytes';
 const PEER = 'node_exporter, same collectors';
 const PEER_DEFAULT = 'node_exporter, its defaults';
+/** After so many cycles with a reader the gzip form is made from what was learnt of the page, as it is from then on. */
+const CYCLES_TO_LEARN = 4;
+const CYCLE_MS = 1000;
+const WARM_UP_SECONDS = 2;
+
 /** Written by uWebSockets itself, for both alike. */
 const AUTOMATIC = ['date', 'uwebsockets', 'content-length', 'connection', 'transfer-encoding'];
 
@@ -37,7 +43,7 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
   const verdicts: Verdict[] = [];
   // A cycle a second runs during every round, as it would under a scraper; the pages keep changing while they are served.
   const switches = ['--collector.disable-defaults', ...NODE_COLLECTORS.map((name) => `--collector.${name}`), '--web.disable-exporter-metrics'];
-  const ours = await startDaemon(['node_exporter', ...switches], { env: { EXPORTERD_INTERVAL: '1s' } });
+  const ours = await startDaemon(['node_exporter', ...switches], { env: { EXPORTERD_INTERVAL: `${CYCLE_MS}ms` } });
   const page = await fetchPage(`${ours.url}/metrics`);
   const collectors = nodeCollectors(page, OURS);
   notes.push(`${page.samples.size} samples of ${collectors.length} collectors (${collectors.join(', ')}), ${page.text.length} bytes.`);
@@ -61,9 +67,12 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
     for (const connections of flags.connections.split(',').map(Number)) {
       const rounds = await interleave(contestants, connections, encoding);
       const of = (name: string, figure: keyof WrkRound): number => median((rounds.get(name) ?? []).map((round) => round[figure]));
-      const ratio = (name: string, figure: keyof WrkRound): number => of(OURS, figure) / of(name, figure);
+      const ratio = (name: string, figure: keyof WrkRound): number => {
+        const others = rounds.get(name) ?? [];
+        return median((rounds.get(OURS) ?? []).map((round, i) => round[figure] / (others[i]?.[figure] ?? Number.NaN)));
+      };
       tables.push({
-        title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s`,
+        title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s, and of the ratios in each`,
         columns: ['server', 'bytes', 'p50 µs', 'p99 µs', 'mean µs', 'a second', 'p50 / ours', 'p99 / ours', 'a second / ours'],
         rows: contestants.map(({ name }) => [
           name,
@@ -92,10 +101,11 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
 async function interleave(contestants: readonly Contestant[], connections: number, encoding: Encoding): Promise<Map<string, WrkRound[]>> {
   const rounds = new Map<string, WrkRound[]>(contestants.map(({ name }) => [name, []]));
   // One that does not count: compilers and sockets get warm.
-  for (const { url } of contestants) await wrk(url(encoding), connections, 1, encoding);
+  for (const { url } of contestants) await wrk(url(encoding), connections, WARM_UP_SECONDS, encoding);
   for (let round = 0; round < flags.rounds; round++) {
-    // Each goes first in turn, so that none always runs behind the same neighbour.
+    // Each goes first in turn, and every other round the other way round, so that none always runs behind the same neighbour.
     const order = contestants.map((_, i) => contestants[(i + round) % contestants.length] as Contestant);
+    if (round % 2 === 1) order.reverse();
     for (const { name, url } of order) rounds.get(name)?.push(await wrk(url(encoding), connections, flags.seconds, encoding));
   }
   return rounds;
@@ -106,11 +116,15 @@ async function bareServer(url: string, encodings: readonly Encoding[]): Promise<
   const folder = mkdtempSync(join(tmpdir(), 'exporterd-bench-'));
   const ports = new Map<Encoding, string>();
   for (const encoding of encodings) {
+    for (let cycle = 0; cycle < CYCLES_TO_LEARN; cycle++) {
+      await fetchRaw(url, encoding);
+      await sleepUntil(performance.now() + CYCLE_MS);
+    }
     const { headers, body } = await fetchRaw(url, encoding);
     const answer: BareAnswer = { headers: headers.filter(([name]) => !AUTOMATIC.includes(name.toLowerCase())), body: body.toString('base64') };
     const file = join(folder, `${encoding}.json`);
     writeFileSync(file, JSON.stringify(answer));
-    const server = start(process.execPath, [fileURLToPath(new URL('./bare-server.js', import.meta.url)), file]);
+    const server = start(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL('./bare-server.js', import.meta.url)), file]);
     ports.set(encoding, (await server.says(/^port (\d+)$/m))[1] ?? '');
   }
   rmSync(folder, { recursive: true });
