@@ -95,7 +95,9 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   const int32_t running = number * 4 + layout.running;
   floats[static_cast<size_t>(layout.run_started)] = started_ms;
   shared(words, layout.state).store(running);
-  if (!read(tools)) return false;
+  for (const Step& step : steps) {
+    if (!read_step(step, tools)) return false;
+  }
   const double ended_ms = monotonic_ms();
   const double seconds = (ended_ms - started_ms) / 1000;
   if (duration_slot != kNoBound) values[duration_slot] = seconds;
@@ -112,14 +114,6 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   shared(words, layout.active).store(buffer);
   shared(words, layout.fallback).store(0);
   shared(words, layout.sequence).fetch_add(1);
-  return true;
-}
-
-bool Replay::read(ScanTools& tools) noexcept {
-  // A lambda cannot be passed on to what must not throw; the loop is plain.
-  for (const Step& step : steps) {
-    if (!read_step(step, tools)) return false;
-  }
   return true;
 }
 

@@ -136,7 +136,6 @@ struct Replay {
   [[nodiscard]] bool perform(const ReplayLayout& layout, ScanTools& tools, double started_ms) noexcept;
 
  private:
-  [[nodiscard]] bool read(ScanTools& tools) noexcept;
   [[nodiscard]] bool read_step(const Step& step, ScanTools& tools) noexcept;
   [[nodiscard]] bool apply(std::span<const Bound> some, std::span<const double> numbers) noexcept;
   [[nodiscard]] bool print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept;
