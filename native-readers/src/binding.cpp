@@ -37,6 +37,7 @@
 #include "readers/source_set.hpp"
 #include "readers/watch.hpp"
 #include "readers/tasks.hpp"
+#include "readers/view_build.hpp"
 
 namespace {
 
@@ -69,6 +70,7 @@ enum class HandleKind : uint32_t {
   ethtool = 0x52455448,
   perf = 0x52504552,
   page_deflater = 0x52504746,
+  view_build = 0x52564257,
   tasks = 0x5254534b
 };
 
@@ -96,6 +98,18 @@ struct PerfHandle : Handle {
 
 struct PageDeflaterHandle : Handle {
   PageDeflater deflater;
+};
+
+// Not collected before `closeViewBuild`: the references keep alive what another thread may be writing to.
+struct ViewBuildHandle : Handle {
+  ViewBuildHandle(uint64_t serial, ViewBuild made) : Handle{HandleKind::view_build, serial, Format{}}, build(std::move(made)) {}
+  ~ViewBuildHandle() { ViewBuilds::process().leave(build); }
+  ViewBuildHandle(const ViewBuildHandle&) = delete;
+  ViewBuildHandle& operator=(const ViewBuildHandle&) = delete;
+
+  ViewBuild build;
+  napi_ref head = nullptr;
+  napi_ref plan = nullptr;
 };
 
 struct MountsHandle : Handle {
@@ -694,6 +708,149 @@ napi_value gzip_page(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, result.has_value(), &is_done) == napi_ok ? is_done : fail(env, kUsage);
 }
 
+// --- Builds of views ---
+
+// viewBuild([bell, words, floats], layout, roles, idle ms): handle
+napi_value view_build(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "viewBuild([bell, words, floats], layout, roles, idleMs)";
+  std::array<napi_value, 4> arguments{};
+  std::array<napi_value, 3> memory{};
+  std::span<int32_t> bell;
+  std::span<int32_t> words;
+  std::span<double> floats;
+  std::span<int32_t> layout_words;
+  uint32_t roles = 0;
+  double idle_ms = 0;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  for (uint32_t i = 0; i < memory.size(); ++i) {
+    if (napi_get_element(env, arguments[0], i, &memory[i]) != napi_ok) return fail(env, kUsage);
+  }
+  if (!take(env, memory[0], bell) || !take(env, memory[1], words) || !take(env, memory[2], floats) || !take(env, arguments[1], layout_words) ||
+      layout_words.size() != kBuildLayoutWords || !take(env, arguments[2], roles) || roles > UINT16_MAX ||
+      napi_get_value_double(env, arguments[3], &idle_ms) != napi_ok) {
+    return fail(env, kUsage);
+  }
+  BuildLayout layout{};
+  std::memcpy(&layout, layout_words.data(), layout_words.size_bytes());
+  auto handle = std::make_unique<ViewBuildHandle>(++instance->handles, ViewBuild(layout, words, floats, roles, idle_ms));
+  if (!handle->build.is_sound()) return fail(env, "viewBuild: a layout that does not fit");
+  if (napi_create_reference(env, arguments[0], 1, &handle->head) != napi_ok) return fail(env, "cannot keep memory");
+  ViewBuilds::process().enter(bell.data(), handle->build);
+  return make_external(env, std::move(handle));
+}
+
+ViewBuildHandle* take_view_build(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::view_build ? static_cast<ViewBuildHandle*>(handle) : nullptr;
+}
+
+void drop_reference(napi_env env, napi_ref& kept) {
+  if (kept != nullptr) static_cast<void>(napi_delete_reference(env, kept));
+  kept = nullptr;
+}
+
+// Per entry eight arrays (words, floats, page and index of both buffers and of the fallback) and three facts (variant, role,
+// shape).
+bool take_entries(napi_env env, napi_value list, std::span<const int32_t> facts, std::vector<BuildEntry>& entries) {
+  for (uint32_t at = 0; at < facts.size() / 3; ++at) {
+    std::array<napi_value, 8> arrays{};
+    for (uint32_t i = 0; i < arrays.size(); ++i) {
+      if (napi_get_element(env, list, at * 8 + i, &arrays[i]) != napi_ok) return false;
+    }
+    BuildEntry entry;
+    if (!take(env, arrays[0], entry.words) || !take(env, arrays[1], entry.floats)) return false;
+    for (size_t page = 0; page < entry.pages.size(); ++page) {
+      if (!take(env, arrays[2 + page * 2], entry.pages[page].page) || !take(env, arrays[3 + page * 2], entry.pages[page].index)) return false;
+    }
+    entry.variant = static_cast<uint32_t>(facts[at * 3]);
+    entry.role = facts[at * 3 + 1];
+    entry.shape = facts[at * 3 + 2];
+    entries.push_back(entry);
+  }
+  return true;
+}
+
+// viewBuildArm(build, [entries, pages and gzips], [facts, order, kinds, missing], deflater or undefined)
+napi_value view_build_arm(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "viewBuildArm(build, memory, lists, deflater)";
+  std::array<napi_value, 4> arguments{};
+  std::array<napi_value, 2> memory{};
+  std::array<napi_value, 4> lists{};
+  std::span<int32_t> facts;
+  std::span<int32_t> order;
+  std::span<uint8_t> kinds;
+  std::span<int32_t> missing;
+  if (!take_arguments(env, info, arguments)) return fail(env, kUsage);
+  ViewBuildHandle* handle = take_view_build(env, arguments[0]);
+  if (handle == nullptr) return fail(env, kUsage);
+  for (uint32_t i = 0; i < memory.size(); ++i) {
+    if (napi_get_element(env, arguments[1], i, &memory[i]) != napi_ok) return fail(env, kUsage);
+  }
+  for (uint32_t i = 0; i < lists.size(); ++i) {
+    if (napi_get_element(env, arguments[2], i, &lists[i]) != napi_ok) return fail(env, kUsage);
+  }
+  BuildPlan plan;
+  if (!take(env, lists[0], facts) || !take(env, lists[1], order) || !take(env, lists[2], kinds) || !take(env, lists[3], missing) ||
+      !take_entries(env, memory[0], facts, plan.entries)) {
+    return fail(env, kUsage);
+  }
+  plan.order.assign(order.begin(), order.end());
+  plan.kinds.assign(kinds.begin(), kinds.end());
+  plan.missing.assign(missing.begin(), missing.end());
+  for (uint32_t i = 0; i < kGenerations; ++i) {
+    napi_value page = nullptr;
+    napi_value gzip = nullptr;
+    if (napi_get_element(env, memory[1], i, &page) != napi_ok || napi_get_element(env, memory[1], kGenerations + i, &gzip) != napi_ok ||
+        !take(env, page, plan.pages[i]) || !take(env, gzip, plan.gzips[i])) {
+      return fail(env, kUsage);
+    }
+  }
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, arguments[3], &type) != napi_ok) return fail(env, kUsage);
+  if (type != napi_undefined) {
+    Handle* deflater = take_handle(env, arguments[3]);
+    if (deflater == nullptr || deflater->kind != HandleKind::page_deflater) return fail(env, kUsage);
+    plan.deflater = &static_cast<PageDeflaterHandle*>(deflater)->deflater;
+  }
+  ViewBuilds::process().disarm(handle->build);
+  drop_reference(env, handle->plan);
+  if (napi_create_reference(env, arguments[1], 1, &handle->plan) != napi_ok) return fail(env, "cannot keep memory");
+  if (!ViewBuilds::process().arm(handle->build, std::move(plan))) return fail(env, "viewBuildArm: a plan that does not fit");
+  return make_undefined(env);
+}
+
+// viewBuildDisarm(build): from then on no other thread builds the view
+napi_value view_build_disarm(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "viewBuildDisarm(build)");
+  ViewBuildHandle* handle = take_view_build(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "viewBuildDisarm(build)");
+  ViewBuilds::process().disarm(handle->build);
+  return make_undefined(env);
+}
+
+// closeViewBuild(build)
+napi_value close_view_build(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  if (!take_arguments(env, info, arguments)) return fail(env, "closeViewBuild(build)");
+  ViewBuildHandle* handle = take_view_build(env, arguments[0]);
+  if (handle == nullptr) return fail(env, "closeViewBuild(build)");
+  ViewBuilds::process().leave(handle->build);
+  drop_reference(env, handle->head);
+  drop_reference(env, handle->plan);
+  return make_undefined(env);
+}
+
+// buildViews(bell): false when something was left for the builder
+napi_value build_views(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::span<int32_t> bell;
+  if (!take_arguments(env, info, arguments) || !take(env, arguments[0], bell)) return fail(env, "buildViews(bell)");
+  napi_value is_done = nullptr;
+  return napi_get_boolean(env, ViewBuilds::process().perform(bell.data()), &is_done) == napi_ok ? is_done : fail(env, "buildViews(bell)");
+}
+
 // --- Replays ---
 
 // A list of numbers, texts and handles that is read from front to back. After a read past the end, or of something of
@@ -1245,6 +1402,11 @@ NAPI_MODULE_INIT() {
       {"merge", merge_pages_into},
       {"pageDeflater", page_deflater},
       {"gzipPage", gzip_page},
+      {"viewBuild", view_build},
+      {"viewBuildArm", view_build_arm},
+      {"viewBuildDisarm", view_build_disarm},
+      {"closeViewBuild", close_view_build},
+      {"buildViews", build_views},
       {"replayLayout", replay_layout},
       {"replayArm", replay_arm},
       {"replayDrop", replay_drop},

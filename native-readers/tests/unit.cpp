@@ -13,6 +13,7 @@ int main() {
   tests::test_sources();
   tests::test_pages();
   tests::test_page_deflater();
+  tests::test_view_builds();
   tests::test_mounts();
   tests::test_kernel_calls();
   std::printf("unit: %zu checks\n", tests::checks().load());

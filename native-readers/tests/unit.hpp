@@ -9,6 +9,7 @@ void test_shapes();
 void test_sources();
 void test_pages();
 void test_page_deflater();
+void test_view_builds();
 void test_mounts();
 void test_kernel_calls();
 

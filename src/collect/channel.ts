@@ -81,6 +81,12 @@ export const CHANNEL_LAYOUT: readonly number[] = [
   ...[STARTED, RUN_STARTED, RUN_ENDED, RUN_SECONDS, RUN_CPU_SECONDS],
 ];
 
+/** What builds of views are told of it, in the order of native-readers' BuildLayout. */
+export const SHOWN_LAYOUT: readonly number[] = [ACTIVE, SEQUENCE, FALLBACK, SHAPES, PRINTED, STARTED, MAX_AGE];
+
+/** What a channel that has nothing to show is taken to have as its shape. */
+export const NO_SHAPE = -2;
+
 export function makeChannel(variants: readonly Variant[], maxBytes: number, fallbacks: readonly FixedPage[]): ChannelMemory {
   if (variants.length > MAX_VARIANTS) throw new RangeError(`a channel has at most ${MAX_VARIANTS} variants`);
   const pair = (bytes: number, max: number): [SharedArrayBuffer, SharedArrayBuffer] => [
@@ -397,6 +403,11 @@ export class Channel {
     view.shape = words[SHAPES + buffer] as number;
     view.startedMs = started;
     return view;
+  }
+
+  /** All that `view` may answer with, as far as it has been looked at. */
+  shown(variant: number): { words: Int32Array; floats: Float64Array; pages: readonly PageView[] } {
+    return { words: this.#words, floats: this.#floats, pages: this.#views[variant] as readonly PageView[] };
   }
 
   /** The variant of this name, or the plain one. */

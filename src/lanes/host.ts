@@ -21,7 +21,7 @@ export interface HostLaneTask {
   readonly control: HostControlMemory;
   /** Which lane owns a job; a lane that was left behind with a hung job must not run the others. */
   readonly owners: SharedArrayBuffer;
-  /** Rung at the end of a batch: the view builder sleeps on it. */
+  /** The view builder sleeps on it. Rung at the end of a batch that moved what the lane cannot put on a page itself. */
   readonly builderBell: SharedArrayBuffer;
   readonly port: MessagePort;
 }
@@ -141,7 +141,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (control.takeMail()) await handleMail();
     for (let i = 0; i < count; i++) run(due[i] as number);
     if (count > 0) control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
-    ring(builderBell);
+    if (!readers.buildViews(builderBell)) ring(builderBell);
     settle();
   }
   for (const session of sessions.values()) session.close();

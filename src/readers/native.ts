@@ -42,6 +42,9 @@ import {
   type TaskCensus,
   type Token,
   type Uname,
+  type ViewBuild,
+  type ViewBuildHead,
+  type ViewBuildPlan,
 } from './readers.ts';
 
 /** An object of the addon; its descriptors are closed when it is collected. */
@@ -111,6 +114,11 @@ interface Addon {
   readonly merge: Merge;
   pageDeflater(): Handle;
   gzipPage(deflater: Handle, page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
+  viewBuild(memory: readonly unknown[], layout: Int32Array, roles: number, idleMs: number): Handle;
+  viewBuildArm(build: Handle, memory: readonly unknown[], lists: readonly unknown[], deflater: Handle | undefined): void;
+  viewBuildDisarm(build: Handle): void;
+  closeViewBuild(build: Handle): void;
+  buildViews(bell: Int32Array): boolean;
   replayLayout(layout: Int32Array): void;
   replayArm(job: number, steps: Int32Array, figures: Float64Array, memory: readonly unknown[], facts: Int32Array): void;
   replayDrop(job: number): void;
@@ -615,6 +623,45 @@ class NativeReplays implements Replays {
   }
 }
 
+class NativePageDeflater implements PageDeflater {
+  readonly handle: Handle;
+  private readonly addon: Addon;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+    this.handle = addon.pageDeflater();
+  }
+
+  gzip(page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean {
+    return this.addon.gzipPage(this.handle, page, holeAt, holeBytes, output, results);
+  }
+}
+
+class NativeViewBuild implements ViewBuild {
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+
+  constructor(addon: Addon, { bell, layout, words, floats, roles, idleMs }: ViewBuildHead) {
+    this.addon = addon;
+    this.handle = addon.viewBuild([bell, words, floats], layout, roles, idleMs);
+  }
+
+  arm({ entries, order, kinds, missing, pages, gzips, deflater }: ViewBuildPlan): void {
+    if (deflater !== undefined && !(deflater instanceof NativePageDeflater)) throw new TypeError('deflater of another reader');
+    const arrays = entries.flatMap((entry) => [entry.words, entry.floats, ...entry.pages.flatMap(({ page, index }) => [page, index])]);
+    const facts = Int32Array.from(entries.flatMap(({ variant, role, shape }) => [variant, role, shape]));
+    this.addon.viewBuildArm(this.handle, [arrays, [...pages, ...gzips], deflater], [facts, order, kinds, missing], deflater?.handle);
+  }
+
+  disarm(): void {
+    this.addon.viewBuildDisarm(this.handle);
+  }
+
+  close(): void {
+    this.addon.closeViewBuild(this.handle);
+  }
+}
+
 class NativeTasks implements TaskCensus {
   readonly processes = new Uint32Array(TASK_STATES);
   readonly threads = new Uint32Array(TASK_STATES);
@@ -736,8 +783,15 @@ class NativeReaders implements Readers {
   readonly merge: Merge = (order, kinds, pages, indexes, target, results) => this.addon.merge(order, kinds, pages, indexes, target, results);
 
   pageDeflater(): PageDeflater {
-    const handle = this.addon.pageDeflater();
-    return { gzip: (page, holeAt, holeBytes, output, results) => this.addon.gzipPage(handle, page, holeAt, holeBytes, output, results) };
+    return new NativePageDeflater(this.addon);
+  }
+
+  viewBuild(head: ViewBuildHead): ViewBuild {
+    return new NativeViewBuild(this.addon, head);
+  }
+
+  buildViews(bell: Int32Array): boolean {
+    return this.addon.buildViews(bell);
   }
 
   replays(layout: Int32Array): Replays {

@@ -352,6 +352,13 @@ export interface Readers {
   readonly merge: Merge | undefined;
   /** Undefined without the addon. */
   pageDeflater(): PageDeflater | undefined;
+  /** A view that other threads may build, once it is armed. Undefined without the addon. */
+  viewBuild(head: ViewBuildHead): ViewBuild | undefined;
+  /**
+   * Builds the armed views of the builder that sleeps on this bell whose channels have moved. False when it has to look itself,
+   * which without the addon it always has to.
+   */
+  buildViews(bell: Int32Array): boolean;
   /**
    * Raw deflate (RFC 1951) of all of `input` into the start of `output`, ended by a full flush: whole bytes that refer to
    * nothing before them and contain no final block. Returns the bytes written, or -(1 + room that suffices).
@@ -367,6 +374,53 @@ export interface PageDeflater {
    * @param holeAt -1 for none @param results receives bytes written, place of the hole in the output or -1, CRC-32 of the page
    */
   gzip(page: Uint8Array, holeAt: number, holeBytes: number, output: Uint8Array, results: Float64Array): boolean;
+}
+
+/** What never changes of a view. */
+export interface ViewBuildHead {
+  /** Of the builder that the view belongs to. */
+  readonly bell: Int32Array;
+  /** Words of channels and views, in the order of native-readers' BuildLayout. */
+  readonly layout: Int32Array;
+  readonly words: Int32Array;
+  readonly floats: Float64Array;
+  readonly roles: number;
+  /** A view that nobody has asked for in this time is not built, milliseconds. */
+  readonly idleMs: number;
+}
+
+/** How the pages of a view are made as long as no shape of its channels changes. */
+export interface ViewBuildPlan {
+  readonly entries: readonly {
+    readonly words: Int32Array;
+    readonly floats: Float64Array;
+    readonly variant: number;
+    /** -1 for pages that have no age. */
+    readonly role: number;
+    /** What was shown when the order was made. */
+    readonly shape: number;
+    /** Two buffers and the fallback. */
+    readonly pages: readonly { readonly page: Uint8Array; readonly index: Uint32Array }[];
+  }[];
+  /** As for `Readers.merge`. */
+  readonly order: Int32Array;
+  readonly kinds: Uint8Array;
+  /** Families that had no samples when the order was made: entry, family. */
+  readonly missing: Int32Array;
+  /** Per generation. */
+  readonly pages: readonly Uint8Array[];
+  readonly gzips: readonly Uint8Array[];
+  /** Undefined when nobody has asked for gzip. */
+  readonly deflater: PageDeflater | undefined;
+}
+
+/** Builds of a view without JavaScript, by the thread that moved its channels. */
+export interface ViewBuild {
+  /** To be called by the builder after a build of its own; all memory is kept until the next call. */
+  arm(plan: ViewBuildPlan): void;
+  /** From then on no other thread builds the view, until it is armed again. */
+  disarm(): void;
+  close(): void;
 }
 
 export class ReaderError extends Error {

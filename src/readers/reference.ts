@@ -692,6 +692,14 @@ class ReferenceReaders implements Readers {
 
   readonly merge = undefined;
 
+  viewBuild(): undefined {
+    return undefined;
+  }
+
+  buildViews(): boolean {
+    return false;
+  }
+
   pageDeflater(): undefined {
     return undefined;
   }

@@ -1,17 +1,17 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { Channel, type ChannelMemory } from '../collect/channel.ts';
+import { Channel, type ChannelMemory, SHOWN_LAYOUT } from '../collect/channel.ts';
 import { ROLES } from '../collect/contract.ts';
 import { Sheet } from '../collect/sheet.ts';
 import { listen } from '../lanes/bell.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
 import { settling } from '../readers/settle.ts';
-import type { PageDeflater } from '../readers/readers.ts';
+import type { PageDeflater, ViewBuild } from '../readers/readers.ts';
 import type { CellSpec } from '../self/cells.ts';
 import { type JobLabels, SelfPage, type SelfView } from '../self/page.ts';
 import { type MergeEntry, Merger } from './merge.ts';
 import { gzipPage } from './splice.ts';
-import { type ViewMemory, ViewTarget } from './view.ts';
+import { VIEW_LAYOUT, type ViewMemory, ViewTarget } from './view.ts';
 
 /** The one task of the builder's pool: it lasts as long as the thread. */
 export interface BuilderTask {
@@ -70,15 +70,21 @@ interface View {
   readonly target: ViewTarget;
   readonly merger: Merger;
   readonly deflater: PageDeflater | undefined;
-  version: number;
+  /** Builds by other threads. Undefined without the addon. */
+  readonly others: ViewBuild | undefined;
   gzip: boolean;
   /** A build was asked for, and no generation was free. */
   owed: boolean;
 }
 
+const LAYOUT = Int32Array.of(...SHOWN_LAYOUT, ...VIEW_LAYOUT);
+
 /**
  * Builds the pages of views, off the main thread: merges channels, compresses, makes the result current. Sleeps on its bell,
  * which lanes ring when they have published and the main thread rings when it has mail.
+ *
+ * A view whose families stay where they are is armed: from then on the lane that has moved its channels builds it (native-readers'
+ * ViewBuild), and rings only for what it could not.
  */
 export default async function builder(task: BuilderTask): Promise<void> {
   const bell = new Int32Array(task.bell);
@@ -107,6 +113,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
   };
 
   const build = (view: View): boolean => {
+    view.others?.disarm();
     const generation = view.target.free();
     if (generation < 0) {
       tell({ kind: 'crowded', id: view.id });
@@ -129,11 +136,38 @@ export default async function builder(task: BuilderTask): Promise<void> {
       gzipTimeAt: gzipped?.timeAt ?? -1,
       crc: gzipped?.crc ?? 0,
       oldestMs: view.merger.oldestMs,
+      version,
     };
     const ended = systemClock.monotonicMs();
     view.target.publish(generation, built, ended, (ended - started) / 1000);
-    view.version = version;
+    // Nobody else can print the page about the daemon, and what others cannot compress as it is would be left to this thread.
+    if (!view.self && view.merger.isSettled && (!gzip || gzipped?.isKnown === true)) arm(view, gzip);
     return true;
+  };
+
+  const arm = ({ others, merger, target, deflater }: View, gzip: boolean): void =>
+    others?.arm({ ...merger.plan, ...target.buffers, deflater: gzip ? deflater : undefined });
+
+  const makeView = ({ id, name, self, memory, entries: shown, families }: ViewSpec): View => {
+    const entries: MergeEntry[] = shown.map(({ channel: channelMemory, variant, role }) => {
+      const channel = new Channel(channelMemory);
+      return { channel, variant: channel.variant(variant), role };
+    });
+    const known = views.get(id);
+    const target = known?.target ?? new ViewTarget(memory);
+    known?.others?.disarm();
+    target.forgetVersion();
+    return {
+      id,
+      name,
+      self,
+      target,
+      deflater: known?.deflater ?? readers.pageDeflater(),
+      others: known?.others ?? readers.viewBuild({ bell, layout: LAYOUT, ...target.head, idleMs: task.idleMs }),
+      merger: new Merger(entries, ROLES.length, conflict, families, readers.merge),
+      gzip: known?.gzip ?? false,
+      owed: known?.owed ?? false,
+    };
   };
 
   const pay = (view: View): void => {
@@ -146,27 +180,12 @@ export default async function builder(task: BuilderTask): Promise<void> {
       case 'stop':
         return false;
       case 'drop':
+        views.get(mail.id)?.others?.close();
         views.delete(mail.id);
         return true;
-      case 'view': {
-        const entries: MergeEntry[] = mail.view.entries.map(({ channel: memory, variant, role }) => {
-          const channel = new Channel(memory);
-          return { channel, variant: channel.variant(variant), role };
-        });
-        const known = views.get(mail.view.id);
-        views.set(mail.view.id, {
-          id: mail.view.id,
-          name: mail.view.name,
-          self: mail.view.self,
-          target: known?.target ?? new ViewTarget(mail.view.memory),
-          deflater: known?.deflater ?? readers.pageDeflater(),
-          merger: new Merger(entries, ROLES.length, conflict, mail.view.families, readers.merge),
-          version: -1,
-          gzip: known?.gzip ?? false,
-          owed: known?.owed ?? false,
-        });
+      case 'view':
+        views.set(mail.view.id, makeView(mail.view));
         return true;
-      }
       case 'self':
         selfPage.learn(mail.cells);
         if (mail.jobs !== undefined) selfJobs = mail.jobs.map((job) => ({ ...job, channel: new Channel(job.channel) }));
@@ -185,14 +204,18 @@ export default async function builder(task: BuilderTask): Promise<void> {
 
   for (let heard = 0; ; heard = listen(bell, heard)) {
     for (let mail = receiveMessageOnPort(task.port); mail !== undefined; mail = receiveMessageOnPort(task.port)) {
-      if (!handle(mail.message as BuilderMail)) return;
+      if (handle(mail.message as BuilderMail)) continue;
+      for (const { others } of views.values()) others?.close();
+      return;
     }
+    // What a network lane has moved.
+    readers.buildViews(bell);
     const now = systemClock.monotonicMs();
     let worked = false;
     for (const view of views.values()) {
       if (view.owed) pay(view);
       if (!view.target.built || now - view.target.usedMs > task.idleMs) continue;
-      if (versionOf(view) !== view.version) worked = build(view) || worked;
+      if (versionOf(view) !== view.target.version) worked = build(view) || worked;
     }
     if (worked) settle();
   }

@@ -1,6 +1,6 @@
-import type { Channel, PageView } from '../collect/channel.ts';
+import { type Channel, NO_SHAPE, type PageView } from '../collect/channel.ts';
 import { compareBytes } from '../model/escape.ts';
-import { INDEX_WORDS, type Merge } from '../readers/readers.ts';
+import { INDEX_WORDS, type Merge, type ViewBuildPlan } from '../readers/readers.ts';
 
 /** One channel's part in a view. */
 export interface MergeEntry {
@@ -75,6 +75,7 @@ export class Merger {
   /** Families that had no samples when the order was made, as (entry, family ordinal): their names are not known yet. */
   #missing: number[] = [];
   #ordered = false;
+  #isSettled = false;
   readonly oldestMs: Float64Array;
   readonly #native: Merge | undefined;
   readonly #bytes: Uint8Array[] = [];
@@ -97,7 +98,7 @@ export class Merger {
     this.#entries = entries;
     this.#conflict = conflict;
     this.#pages = entries.map(() => undefined);
-    this.#shapes = new Float64Array(entries.length).fill(-2);
+    this.#shapes = new Float64Array(entries.length).fill(NO_SHAPE);
     this.#sequences = new Float64Array(entries.length);
     this.oldestMs = new Float64Array(roles);
   }
@@ -107,6 +108,17 @@ export class Merger {
     let sum = 0;
     for (const { channel } of this.#entries) sum += channel.sequence;
     return sum;
+  }
+
+  /** Whether the last merge found all families where they were before. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** How it was made, for others to make the next ones alike. */
+  get plan(): Pick<ViewBuildPlan, 'entries' | 'order' | 'kinds' | 'missing'> {
+    const entries = this.#entries.map(({ channel, variant, role }, i) => ({ ...channel.shown(variant), variant, role, shape: this.#shapes[i] as number }));
+    return { entries, order: this.#order, kinds: this.#kinds, missing: Int32Array.from(this.#missing) };
   }
 
   merge(target: GrowingPage, nowMs: number): Merged {
@@ -129,7 +141,7 @@ export class Merger {
       this.#sequences[i] = channel.sequence;
       const page = channel.view(variant, nowMs);
       this.#pages[i] = page;
-      const shape = page === undefined ? -2 : page.shape;
+      const shape = page === undefined ? NO_SHAPE : page.shape;
       if (shape !== this.#shapes[i]) {
         this.#shapes[i] = shape;
         changed = true;
@@ -138,7 +150,8 @@ export class Merger {
         if (!Number.isNaN(page.startedMs)) this.oldestMs[role] = page.startedMs;
       }
     }
-    if (changed || this.#appeared()) this.#arrange();
+    this.#isSettled = !changed && !this.#appeared();
+    if (!this.#isSettled) this.#arrange();
     return this.#copy(target);
   }
 

@@ -23,6 +23,8 @@ export interface Gzipped {
   readonly timeAt: number;
   /** CRC-32 of the page as it was given. */
   readonly crc: number;
+  /** Whether the view's deflater knows the text. */
+  readonly isKnown: boolean;
 }
 
 const results = new Float64Array(3);
@@ -36,7 +38,7 @@ export function gzipPage(
   deflater?: PageDeflater,
 ): Gzipped | undefined {
   if (deflater?.gzip(page, timeAt, WIDTH, target.bytes, results) === true) {
-    return { bytes: results[0] as number, timeAt: results[1] as number, crc: results[2] as number };
+    return { bytes: results[0] as number, timeAt: results[1] as number, crc: results[2] as number, isKnown: true };
   }
   let at = 0;
   const put = (part: Uint8Array): boolean => {
@@ -68,7 +70,7 @@ export function gzipPage(
   view.setUint32(0, crc, true);
   view.setUint32(4, page.length, true);
   whole &&= put(FINAL) && put(trailer);
-  return whole ? { bytes: at, timeAt: gzipTimeAt, crc } : undefined;
+  return whole ? { bytes: at, timeAt: gzipTimeAt, crc, isKnown: false } : undefined;
 }
 
 const POLYNOMIAL = 0xedb88320;

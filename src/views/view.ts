@@ -21,6 +21,8 @@ export interface ViewMemory {
 const CURRENT = 0;
 const WANT_GZIP = 1;
 const BUILDS = 2;
+/** Words of the generations begin here. */
+const GENERATION_WORDS = 8;
 const PER_GENERATION = 8;
 const PINS = 0;
 const BYTES = 1;
@@ -29,12 +31,20 @@ const GZIP_BYTES = 3;
 const GZIP_TIME_AT = 4;
 const SERIES = 5;
 const CRC = 6;
-const INT_WORDS = 8 + GENERATIONS * PER_GENERATION;
+const INT_WORDS = GENERATION_WORDS + GENERATIONS * PER_GENERATION;
 // Float64 words.
 const USED_MS = 0;
 const BUILD_SECONDS = 1;
-const BUILT_MS = 2; // per generation
+const VERSION = 2; // of what the current page shows
+const BUILT_MS = 3; // per generation
 const OLDEST = BUILT_MS + GENERATIONS; // per generation and role
+
+/** What builds by other threads are told of it, in the order of native-readers' BuildLayout, behind the words of a channel. */
+export const VIEW_LAYOUT: readonly number[] = [
+  ...[CURRENT, WANT_GZIP, BUILDS, GENERATION_WORDS, PER_GENERATION],
+  ...[PINS, BYTES, TIME_AT, GZIP_BYTES, GZIP_TIME_AT, SERIES, CRC],
+  ...[USED_MS, BUILD_SECONDS, VERSION, BUILT_MS, OLDEST],
+];
 
 export function makeView(roles: number): ViewMemory {
   const growable = (): SharedArrayBuffer => new SharedArrayBuffer(0, { maxByteLength: MAX_PAGE_BYTES });
@@ -44,7 +54,9 @@ export function makeView(roles: number): ViewMemory {
     gzips: Array.from({ length: GENERATIONS }, growable),
     roles,
   };
-  new Int32Array(memory.head)[CURRENT] = -1;
+  const head = new Head(memory);
+  head.words[CURRENT] = -1;
+  head.floats[VERSION] = -1;
   return memory;
 }
 
@@ -77,6 +89,8 @@ export interface Built {
   readonly gzipTimeAt: number;
   readonly crc: number;
   readonly oldestMs: Float64Array;
+  /** Of the channels it shows, see `Merger.version`. */
+  readonly version: number;
 }
 
 class Head {
@@ -90,7 +104,7 @@ class Head {
   }
 
   of(generation: number, word: number): number {
-    return 8 + generation * PER_GENERATION + word;
+    return GENERATION_WORDS + generation * PER_GENERATION + word;
   }
 }
 
@@ -142,6 +156,25 @@ export class ViewTarget {
     return -1;
   }
 
+  /** Of what the current page shows; -1 before the first, and when that has been forgotten. */
+  get version(): number {
+    return this.#head.floats[VERSION] as number;
+  }
+
+  /** What the view shows is another from now on. */
+  forgetVersion(): void {
+    this.#head.floats[VERSION] = -1;
+  }
+
+  get head(): { readonly words: Int32Array; readonly floats: Float64Array; readonly roles: number } {
+    return this.#head;
+  }
+
+  /** The buffers as they are now, per generation. */
+  get buffers(): { readonly pages: readonly Uint8Array[]; readonly gzips: readonly Uint8Array[] } {
+    return { pages: this.#pages.map(({ bytes }) => bytes), gzips: this.#gzips.map(({ bytes }) => bytes) };
+  }
+
   page(generation: number): PageBuffer {
     return this.#pages[generation] as PageBuffer;
   }
@@ -164,6 +197,7 @@ export class ViewTarget {
     for (let role = 0; role < roles; role++) floats[OLDEST + generation * roles + role] = built.oldestMs[role] as number;
     floats[BUILT_MS + generation] = monotonicMs;
     floats[BUILD_SECONDS] = seconds;
+    floats[VERSION] = built.version;
     Atomics.add(words, BUILDS, 1);
     Atomics.store(words, CURRENT, generation);
   }

@@ -178,7 +178,7 @@ function built(gzip: boolean, big = 0) {
     const zipped = gzip ? gzipPage(readers, page.bytes.subarray(0, merged.bytes), merged.timeAt, target.gzip(generation)) : undefined;
     target.publish(
       generation,
-      { ...merged, gzipBytes: zipped?.bytes ?? 0, gzipTimeAt: zipped?.timeAt ?? -1, crc: zipped?.crc ?? 0, oldestMs: merger.oldestMs },
+      { ...merged, gzipBytes: zipped?.bytes ?? 0, gzipTimeAt: zipped?.timeAt ?? -1, crc: zipped?.crc ?? 0, oldestMs: merger.oldestMs, version: merger.version },
       20,
       0.001,
     );

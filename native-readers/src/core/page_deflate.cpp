@@ -463,26 +463,37 @@ bool PageDeflater::write(std::span<const uint8_t> page, PageHole hole, BitWriter
   return true;
 }
 
+PageDeflater::Printed PageDeflater::print(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output, GzipResult& result) noexcept {
+  BitWriter out(output);
+  out.bytes(kGzipHeader);
+  size_t hole_at = PageHole::kNone;
+  if (!write(page, hole, out, hole_at)) return Printed::out_of_reach;
+  const uint32_t crc = crc32_of(page);
+  out.put(crc | uint64_t{static_cast<uint32_t>(page.size() & 0xffU)} << 32U, 40);
+  out.put((page.size() & 0xffffffffU) >> 8U, 24);
+  if (out.is_full()) return Printed::full;
+  result = {out.size(), hole_at, crc};
+  return Printed::ok;
+}
+
 std::optional<GzipResult> PageDeflater::gzip(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output) {
   cut(page, hole, seen_);
-  bool is_known_page = is_known();
+  const bool is_known_page = is_known();
   if (!is_known_page && !is_second()) return std::nullopt;
-  for (;; is_known_page = false) {
-    if (!is_known_page) learn(page);
-    BitWriter out(output);
-    out.bytes(kGzipHeader);
-    size_t hole_at = PageHole::kNone;
-    if (!write(page, hole, out, hole_at)) {
-      // What was learnt is out of reach by now, or a number has a byte that none had: learn this page.
-      if (!is_known_page) return std::nullopt;
-      continue;
-    }
-    const uint32_t crc = crc32_of(page);
-    out.put(crc | uint64_t{static_cast<uint32_t>(page.size() & 0xffU)} << 32U, 40);
-    out.put((page.size() & 0xffffffffU) >> 8U, 24);
-    if (out.is_full()) return std::nullopt;
-    return GzipResult{out.size(), hole_at, crc};
+  if (!is_known_page) learn(page);
+  GzipResult result{};
+  Printed printed = print(page, hole, output, result);
+  if (printed == Printed::out_of_reach && is_known_page) {
+    learn(page);
+    printed = print(page, hole, output, result);
   }
+  return printed == Printed::ok ? std::optional(result) : std::nullopt;
+}
+
+std::optional<GzipResult> PageDeflater::gzip_known(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output) noexcept {
+  cut(page, hole, seen_);
+  GzipResult result{};
+  return is_known() && print(page, hole, output, result) == Printed::ok ? std::optional(result) : std::nullopt;
 }
 
 namespace {

@@ -37,6 +37,9 @@ class PageDeflater {
   // that changes in each cycle does not pay back.
   [[nodiscard]] std::optional<GzipResult> gzip(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output);
 
+  // As gzip, of a page whose text is the one learnt; nothing for any other, which is not remembered.
+  [[nodiscard]] std::optional<GzipResult> gzip_known(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output) noexcept;
+
   [[nodiscard]] static size_t bound(size_t page_bytes) noexcept { return page_bytes * 2 + 1024; }
 
  private:
@@ -70,7 +73,6 @@ class PageDeflater {
 
   class BitWriter;
   class Finder;
-  class Huffman;
 
   [[nodiscard]] bool is_known() noexcept;
   // Whether the page before was the same text; asked of a text that is not known.
@@ -78,6 +80,10 @@ class PageDeflater {
   static void cut(std::span<const uint8_t> page, PageHole hole, std::vector<Piece>& pieces);
   void learn(std::span<const uint8_t> page);
   [[nodiscard]] bool write(std::span<const uint8_t> page, PageHole hole, BitWriter& out, size_t& hole_at) noexcept;
+  // out_of_reach: a copy's source is too far away by now, or a number has a byte that none had. full: too little room.
+  enum class Printed : uint8_t { ok, out_of_reach, full };
+  // The whole gzip form of a page whose pieces are known.
+  [[nodiscard]] Printed print(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output, GzipResult& result) noexcept;
 
   std::vector<Piece> pieces_;
   std::vector<Piece> seen_;

@@ -6,8 +6,8 @@
 namespace readers {
 namespace {
 
-// As long as every time is: written anew into each response.
 constexpr std::string_view kTimeText = "0.000000000000e+09\n";
+static_assert(kTimeText.size() == kTimeBytes + 1);
 
 }  // namespace
 

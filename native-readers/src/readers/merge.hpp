@@ -15,6 +15,9 @@ struct MergePage {
   std::span<uint32_t> index;
 };
 
+// Bytes of the number of the time family, which is as long as every time is: it is written anew into each response.
+inline constexpr size_t kTimeBytes = 18;
+
 // What is to be done about the header of a stretch; the numbers of Merger's.
 enum class StretchKind : uint8_t { whole, first, next, time };
 
