@@ -895,7 +895,7 @@ struct StepReader {
     bound.times = figure();
     bound.over = figure();
     bound.again = figure();
-    if (bound.mode > BoundMode::product) is_good = false;
+    if (bound.mode > BoundMode::exact) is_good = false;
     replay.bounds.push_back(bound);
   }
   void range_of_bounds(Replay& replay, Step& step) {
@@ -910,7 +910,8 @@ Step read_step(StepReader& reader, Replay& replay) {
   Step step{};
   step.kind = static_cast<StepKind>(reader.natural());
   switch (step.kind) {
-    case StepKind::scan: {
+    case StepKind::scan:
+    case StepKind::table: {
       SourceHandle* handle = take_source(reader.env, reader.handle());
       if (handle == nullptr) break;
       step.source = &handle->source;
@@ -954,6 +955,10 @@ Step read_step(StepReader& reader, Replay& replay) {
       reader.range_of_bounds(replay, step);
       return step;
     }
+    case StepKind::clock:
+      step.state = reader.word();
+      reader.range_of_bounds(replay, step);
+      return step;
     case StepKind::wall:
       step.slot = reader.natural();
       return step;
@@ -1015,7 +1020,7 @@ napi_value replay_layout(napi_env env, napi_callback_info info) {
 }
 
 // replayArm(job, steps, figures, [handles, texts, pages, values, stamps, words, floats], facts)
-// facts: run, shape, wanted variants, duration slot or -1, then number and families of each variant
+// facts: run, shape, wanted variants, duration slot or -1, ending and the word that counts it, then number and families of each variant
 napi_value replay_arm(napi_env env, napi_callback_info info) {
   constexpr const char* kUsage = "replayArm(job, steps, figures, memory, facts)";
   std::array<napi_value, 5> arguments{};
@@ -1026,7 +1031,7 @@ napi_value replay_arm(napi_env env, napi_callback_info info) {
   Instance* instance = instance_of(env);
   if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], job) || job > 65'535 ||
       !take(env, arguments[1], reader.words) || !take(env, arguments[2], reader.figures) || !take(env, arguments[4], facts) ||
-      facts.size() < 4) {
+      facts.size() < 6) {
     return fail(env, kUsage);
   }
   for (uint32_t i = 0; i < memory.size(); ++i) {
@@ -1037,7 +1042,7 @@ napi_value replay_arm(napi_env env, napi_callback_info info) {
   auto replay = std::make_unique<Replay>();
   std::span<uint32_t> stamps;
   if (!take(env, memory[3], replay->values) || !take(env, memory[4], stamps) || !take(env, memory[5], replay->words) ||
-      !take(env, memory[6], replay->floats) || !take_pages(env, memory[2], facts.subspan(4), replay->pages)) {
+      !take(env, memory[6], replay->floats) || !take_pages(env, memory[2], facts.subspan(6), replay->pages)) {
     return fail(env, kUsage);
   }
   replay->stamps = stamps;
@@ -1045,7 +1050,10 @@ napi_value replay_arm(napi_env env, napi_callback_info info) {
   replay->shape = facts[1];
   replay->wanted = facts[2];
   replay->duration_slot = facts[3] < 0 ? kNoBound : static_cast<uint32_t>(facts[3]);
+  replay->ending = facts[4];
+  replay->counted = facts[5];
   while (reader.is_good && reader.at < reader.words.size()) replay->steps.push_back(read_step(reader, *replay));
+  replay->leave_unset();
   if (!reader.is_good || !replay->is_sound(instance->replay_layout)) return fail(env, "replayArm: steps that do not fit");
   if (job >= instance->replays.size()) {
     instance->replays.resize(job + 1);

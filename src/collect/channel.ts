@@ -75,9 +75,8 @@ const RUN_MODULUS = 1 << 28;
 
 /** The layout as replayed runs are told of it, in the order of native-readers' ReplayLayout. */
 export const CHANNEL_LAYOUT: readonly number[] = [
-  ...[STATE, ACTIVE, SEQUENCE, ENDING, OKS, FALLBACK, SHAPES, FAMILIES, BYTES, PRINTED, WANTED],
+  ...[STATE, ACTIVE, SEQUENCE, ENDING, FALLBACK, SHAPES, FAMILIES, BYTES, PRINTED, WANTED],
   ...[IDLE, RUNNING, RUN_MODULUS],
-  ENDINGS.indexOf('ok'),
   ...[STARTED, RUN_STARTED, RUN_ENDED, RUN_SECONDS, RUN_CPU_SECONDS],
 ];
 
@@ -275,8 +274,8 @@ export class Channel {
     Atomics.add(words, SEQUENCE, 1);
   }
 
-  /** What replayed runs of this sheet write to. */
-  replayMemory(sheet: Sheet): ReplayMemory {
+  /** What replayed runs of this sheet write to. @param ending how they end */
+  replayMemory(sheet: Sheet, ending: 'ok' | 'absent'): ReplayMemory {
     const wanted = Atomics.load(this.#words, WANTED);
     const variants = this.memory.variants.flatMap((variant, v) => {
       if ((wanted & (1 << v)) === 0) return [];
@@ -284,12 +283,13 @@ export class Channel {
       return { number: v, plan: sheet.plan(variant), pages: [first.page, second.page] as const, indexes: [first.index, second.index] as const };
     });
     const { values, stamps, run, shape } = sheet;
-    return { values, stamps, run, shape, wanted, words: this.#words, floats: this.#floats, variants };
+    const counted = ending === 'ok' ? OKS : ABSENTS;
+    return { values, stamps, run, shape, wanted, ending: ENDINGS.indexOf(ending), counted, words: this.#words, floats: this.#floats, variants };
   }
 
-  /** Runs that ended well. */
-  get oks(): number {
-    return this.#words[OKS] as number;
+  /** Runs that ended as they should: ok, or absent. */
+  get goods(): number {
+    return (this.#words[OKS] as number) + (this.#words[ABSENTS] as number);
   }
 
   #count(code: FailureCode): void {

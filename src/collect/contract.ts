@@ -151,7 +151,8 @@ export interface HostSession {
   collect(part: string, sheet: Sheet): Outcome;
   /**
    * Says what `collect` and `report` of the next runs will do while nothing but numbers changes; asked after a run that ended
-   * ok. False when that cannot be said. Runs are then replayed without a call of `collect`, until one meets a change.
+   * ok or absent, which the next ones then do as well. False when that cannot be said. Runs are then replayed without a call
+   * of `collect`, until one meets a change. A throw is told as a warning, and the part is not asked again.
    */
   replay?(part: string, sheet: Sheet, steps: ReplaySteps): boolean;
   close(): void;

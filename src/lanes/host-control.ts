@@ -72,14 +72,9 @@ export class HostControl {
     if ((this.floats[WAKE_AT_MS] as number) > atMs + WAKE_SLACK_MS) this.go();
   }
 
-  /** Takes the plan back. False when the lane has begun it; `takeStarted` then tells. */
-  unplan(): boolean {
-    return Atomics.compareExchange(this.words, PLAN, PLANNED_STATE, NO_PLAN) !== STARTED_STATE;
-  }
-
-  /** When the lane began the plan, monotonic ms, or NaN; told once. */
-  takeStarted(): number {
-    if (Atomics.load(this.words, PLAN) !== STARTED_STATE) return Number.NaN;
+  /** Takes the plan back, if there is one. When the lane began it, monotonic ms; NaN when it had not. */
+  unplan(): number {
+    if (Atomics.compareExchange(this.words, PLAN, PLANNED_STATE, NO_PLAN) !== STARTED_STATE) return Number.NaN;
     const startedMs = this.floats[STARTED_MS] as number;
     Atomics.store(this.words, PLAN, NO_PLAN);
     return startedMs;

@@ -7,7 +7,7 @@ import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
-import { failureOf, Job, type JobSpec, type LaneNews, type LaneUnplanned, Replay, ownData, sessionKey } from './work.ts';
+import { failureOf, Job, type JobSpec, type LaneNews, type LaneUnplanned, loadWorker, Replay, ownData, sessionKey } from './work.ts';
 
 /** Given to the thread when it starts. */
 export interface HostLaneData {
@@ -49,7 +49,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const tell = (news: LaneNews): void => task.port.postMessage(news);
 
   const add = async (spec: JobSpec): Promise<void> => {
-    const module = await load(spec);
+    const module = await loadWorker<HostModule>(spec);
     const key = sessionKey(spec);
     const job = new Job(spec, readers, module.report, tell);
     jobs.set(spec.id, {
@@ -109,7 +109,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     }
     control.leave();
     job.end(outcome === undefined ? 'failed' : outcome.kind, error, now(), readers.threadCpuSeconds() - cpuBefore);
-    if (outcome?.kind === 'ok') replay?.arm(session());
+    if (outcome !== undefined) replay?.arm(session(), outcome.kind);
   };
 
   /** Fills `due` with the jobs that are for `run`; -1 when nothing was due at all. */
@@ -145,18 +145,4 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     settle();
   }
   for (const session of sessions.values()) session.close();
-}
-
-/** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
-async function load(spec: JobSpec): Promise<HostModule> {
-  try {
-    const module = (await loadModule(spec.worker)) as HostModule;
-    await module.prepare?.(spec.parts);
-    return module;
-  } catch (error) {
-    const fail = (): never => {
-      throw error;
-    };
-    return { open: fail, report: fail };
-  }
 }

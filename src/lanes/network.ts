@@ -1,10 +1,9 @@
 import { workerData } from 'node:worker_threads';
 import { CollectError, type Ending, type NetworkModule, type NetworkSession } from '../collect/contract.ts';
-import { loadModule } from '../collect/load-module.ts';
 import { systemClock } from '../model/clock.ts';
 import { loadReaders } from '../readers/load.ts';
 import { ring } from './bell.ts';
-import { Job, type JobSpec, type LaneNews, ownData, sessionKey } from './work.ts';
+import { Job, type JobSpec, type LaneNews, loadWorker, ownData, sessionKey } from './work.ts';
 
 /** Given to every thread of a shard when it starts. */
 export interface ShardData {
@@ -57,22 +56,8 @@ export default async function shardTask(task: ShardTask): Promise<RoundEnd> {
 
 async function learn(spec: JobSpec): Promise<void> {
   // Told once per thread, or anew when the number went to another job.
-  const module = await load(spec);
+  const module = await loadWorker<NetworkModule>(spec);
   jobs.set(spec.id, { job: new Job(spec, readers, module.report, (item) => news.push(item)), module });
-}
-
-/** The module of a job; one that does not load stands in for itself by failing at each run, so that the others go on. */
-async function load(spec: JobSpec): Promise<NetworkModule> {
-  try {
-    const module = (await loadModule(spec.worker)) as NetworkModule;
-    await module.prepare?.(spec.parts);
-    return module;
-  } catch (error) {
-    const fail = (): never => {
-      throw error;
-    };
-    return { open: fail, report: fail };
-  }
 }
 
 async function close(key: string, ids: readonly number[]): Promise<void> {

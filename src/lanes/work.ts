@@ -1,6 +1,7 @@
 import { ReaderError } from '../readers/readers.ts';
 import { Channel, type ChannelMemory } from '../collect/channel.ts';
-import { CollectError, type CollectorDefinition, type Ending, type FailureCode, type HostSession, type Roots, type Target } from '../collect/contract.ts';
+import { CollectError, type CollectorDefinition, type Ending, type FailureCode, type HostModule, type HostSession, type NetworkModule, type Outcome, type Roots, type Target } from '../collect/contract.ts';
+import { loadModule } from '../collect/load-module.ts';
 import { Sheet } from '../collect/sheet.ts';
 import type { Readers, Replays } from '../readers/readers.ts';
 
@@ -37,6 +38,12 @@ export type LaneNews =
 /** A lane that starts by itself came to when the next start was likely, and nothing was planned. */
 export interface LaneUnplanned {
   readonly kind: 'unplanned';
+}
+
+/** Stands in for a module that does not load. */
+interface FailingModule {
+  open(): never;
+  report(): never;
 }
 
 /** Sessions are shared by the parts of a target; a part that runs elsewhere has one of its own, so that it holds up no other. */
@@ -85,6 +92,11 @@ export class Job {
     this.#say(failure);
   }
 
+  /** Says something about the job that is no failure of a run. */
+  warn(text: string): void {
+    this.#tell({ kind: 'warning', job: this.spec.id, text });
+  }
+
   /** Prints the last run once more, for a variant that was not wanted then. */
   reprint(): void {
     try {
@@ -118,7 +130,9 @@ export class Replay {
   readonly #job: Job;
   readonly #replays: Replays;
   #isArmed = false;
-  #oksAtArm = 0;
+  /** A part that could not say what its runs do is run by `collect` from then on. */
+  #isGivenUp = false;
+  #goodsAtArm = 0;
   /** Runs to make before the next try, and how many after a failed one. */
   #waitRuns = 0;
   #pauseRuns = 0;
@@ -133,24 +147,48 @@ export class Replay {
     if (!this.#isArmed) return;
     this.#isArmed = false;
     this.#replays.drop(this.#job.spec.id);
-    const hasLasted = this.#job.channel.oks > this.#oksAtArm;
+    const hasLasted = this.#job.channel.goods > this.#goodsAtArm;
     this.#pauseRuns = hasLasted ? 0 : Math.min(LONGEST_PAUSE_RUNS, Math.max(1, this.#pauseRuns * 2));
     this.#waitRuns = this.#pauseRuns;
   }
 
-  /** A run by `collect` ended well. */
-  arm(session: HostSession): void {
-    if (session.replay === undefined) return;
+  /** A run by `collect` ended so. Throws nothing: the runs of a part that cannot be replayed are made as before. */
+  arm(session: HostSession, ending: Outcome['kind']): void {
+    if (session.replay === undefined || this.#isGivenUp) return;
     if (this.#waitRuns > 0) {
       this.#waitRuns -= 1;
       return;
     }
     const { spec, channel, sheet } = this.#job;
-    const steps = this.#replays.steps();
-    if (!session.replay(spec.part, sheet, steps)) return;
-    this.#replays.arm(spec.id, steps, channel.replayMemory(sheet));
+    try {
+      const steps = this.#replays.steps();
+      if (!session.replay(spec.part, sheet, steps)) return;
+      this.#replays.arm(spec.id, steps, channel.replayMemory(sheet, ending));
+    } catch (error) {
+      this.#isGivenUp = true;
+      this.#job.warn(`its runs cannot be replayed: ${failureOf(error).text}`);
+      return;
+    }
     this.#isArmed = true;
-    this.#oksAtArm = channel.oks;
+    this.#goodsAtArm = channel.goods;
+  }
+}
+
+/**
+ * The module of a job, with what its parts need loaded. One that does not load stands in for itself by failing at each run, so
+ * that the others go on.
+ * @param M what the module is; `loadModule` does not check it
+ */
+export async function loadWorker<M extends HostModule | NetworkModule>(spec: JobSpec): Promise<M | FailingModule> {
+  try {
+    const module = (await loadModule(spec.worker)) as M;
+    await module.prepare?.(spec.parts);
+    return module;
+  } catch (error) {
+    const fail = (): never => {
+      throw error;
+    };
+    return { open: fail, report: fail };
   }
 }
 

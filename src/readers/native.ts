@@ -24,6 +24,7 @@ import {
   type EthtoolCalls,
   type IoctlDirection,
   type BoundNumber,
+  type ClockBounds,
   type ExpectedMember,
   type KernelClock,
   type Merge,
@@ -147,8 +148,11 @@ const TEXT_TOKEN = 0xffffffff;
 /** Numbers per path of a mounts run. */
 const MOUNT_NUMBERS = 7;
 
-/** Numbers of the kernel's clock. */
-const CLOCK_NUMBERS = 16;
+/** Numbers of the kernel's clock, in the order of readers/clock.hpp. */
+const CLOCK_FIELDS = [
+  ...(['offset', 'freq', 'maxerror', 'esterror', 'status', 'constant', 'tick', 'ppsfreq'] as const),
+  ...(['jitter', 'shift', 'stabil', 'jitcnt', 'calcnt', 'errcnt', 'stbcnt', 'tai'] as const),
+] as const satisfies readonly (keyof KernelClock)[];
 
 /** Bits of askFolder's direction. */
 const DIRECTIONS: Readonly<Record<IoctlDirection, number>> = { write: 1, read: 2, both: 3 };
@@ -510,8 +514,8 @@ class NativePerf implements PerfCounters {
 }
 
 /** Step kinds and modes of binding.cpp, in the order of its enums. */
-const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable'] as const;
-const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product'] as const;
+const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable', 'table', 'clock'] as const;
+const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact'] as const;
 
 /** Steps as a list of words, with their numbers, handles and texts beside it. */
 class NativeSteps implements ReplaySteps {
@@ -524,8 +528,19 @@ class NativeSteps implements ReplaySteps {
   scan(source: Source, bounds: readonly BoundNumber[]): void {
     this.begin('scan');
     this.use(source, NativeSource);
-    this.words.push(bounds.length);
-    for (const bound of bounds) this.bound(bound);
+    this.bounds(bounds);
+  }
+
+  table(source: Source, bounds: readonly BoundNumber[]): void {
+    this.begin('table');
+    this.use(source, NativeSource);
+    this.bounds(bounds);
+  }
+
+  clock(state: number, bounds: ClockBounds): void {
+    this.begin('clock');
+    this.words.push(state);
+    this.bounds(CLOCK_FIELDS.flatMap((field, at) => (bounds[field] === undefined ? [] : [{ ...bounds[field], at }])));
   }
 
   mountTable(source: Source): void {
@@ -546,9 +561,9 @@ class NativeSteps implements ReplaySteps {
   mounts(stats: MountStats, waitMs: number, bounds: readonly BoundNumber[]): void {
     this.begin('mounts');
     this.use(stats, NativeMounts);
-    this.words.push(Math.min(Math.max(0, Math.ceil(waitMs)), LONGEST_WAIT_MS), stats.status.length, ...stats.status, bounds.length);
+    this.words.push(Math.min(Math.max(0, Math.ceil(waitMs)), LONGEST_WAIT_MS), stats.status.length, ...stats.status);
     for (const i of stats.status.keys()) this.figures.push(stats.numbers[i * MOUNT_NUMBERS + MOUNT_NUMBERS - 1] as number);
-    for (const bound of bounds) this.bound(bound);
+    this.bounds(bounds);
   }
 
   wall(slot: number): void {
@@ -589,6 +604,11 @@ class NativeSteps implements ReplaySteps {
     this.words.push(this.handles.push(reader.handle) - 1);
   }
 
+  private bounds(bounds: readonly BoundNumber[]): void {
+    this.words.push(bounds.length);
+    for (const bound of bounds) this.bound(bound);
+  }
+
   private bound({ at, slot, mode = 'scaled', by = 0, times = 1, over = 1, again = 1 }: BoundNumber): void {
     this.words.push(at, slot, BOUND_MODES.indexOf(mode), by);
     this.figures.push(times, over, again);
@@ -606,10 +626,10 @@ class NativeReplays implements Replays {
     return new NativeSteps();
   }
 
-  arm(job: number, steps: ReplaySteps, { values, stamps, run, shape, wanted, words, floats, variants }: ReplayMemory): void {
+  arm(job: number, steps: ReplaySteps, { values, stamps, run, shape, wanted, ending, counted, words, floats, variants }: ReplayMemory): void {
     if (!(steps instanceof NativeSteps)) throw new TypeError('steps of another reader');
     const pages = variants.flatMap((variant) => [variant.plan.blob, variant.plan.ops, ...variant.pages, ...variant.indexes]);
-    const facts = Int32Array.of(run, shape, wanted, steps.durationSlot, ...variants.flatMap(({ number, plan }) => [number, plan.families]));
+    const facts = Int32Array.of(run, shape, wanted, steps.durationSlot, ending, counted, ...variants.flatMap(({ number, plan }) => [number, plan.families]));
     const memory = [steps.handles, steps.texts, pages, values, stamps, words, floats];
     this.addon.replayArm(job, Int32Array.from(steps.words), Float64Array.from(steps.figures), memory, facts);
   }
@@ -745,7 +765,7 @@ class NativeReaders implements Readers {
   }
 
   clock(): KernelClock {
-    const numbers = new Float64Array(CLOCK_NUMBERS);
+    const numbers = new Float64Array(CLOCK_FIELDS.length);
     const state = this.addon.clock(numbers);
     if (state < 0) throw readerError(state, 'adjtimex');
     const [offset = 0, freq = 0, maxerror = 0, esterror = 0, status = 0, constant = 0, tick = 0, ppsfreq = 0, ...rest] = numbers;

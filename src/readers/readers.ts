@@ -201,14 +201,18 @@ export interface BoundNumber {
   /**
    * scaled: `number * times / over / again` (the peer's own arithmetic; what is left out is 1).
    * rising: `number / over`, but never less than the slot has. restarting: the same, and a fall by `times` or more is a change.
-   * product: the number times that at `by`.
+   * product: the number times that at `by`. sum: as scaled, of the number and every `by`th behind it, of whole rows of `by`.
+   * exact: as scaled, and 2^53 or more is a change. still: nothing is set, and another number than `times` is a change.
    */
-  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product';
+  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product' | 'still' | 'sum' | 'exact';
   readonly by?: number;
   readonly times?: number;
   readonly over?: number;
   readonly again?: number;
 }
+
+/** What becomes of the fields of the clock; `state` cannot be bound. */
+export type ClockBounds = Readonly<Partial<Record<keyof KernelClock, Omit<BoundNumber, 'at'>>>>;
 
 /** A member of a set as the last run found it: the same result again is no change. */
 export interface ExpectedMember {
@@ -223,6 +227,10 @@ export interface ExpectedMember {
 export interface ReplaySteps {
   /** Reads a source; its text must be the last scan's. */
   scan(source: Source, bounds: readonly BoundNumber[]): void;
+  /** Reads a source whose text is of no matter: all that is taken from it are its numbers. */
+  table(source: Source, bounds: readonly BoundNumber[]): void;
+  /** Asks for the kernel's clock, which must be in this state. */
+  clock(state: number, bounds: ClockBounds): void;
   /** A table of mounts (mountinfo): read only when the kernel says that something was mounted or unmounted. */
   mountTable(source: Source): void;
   set(set: SourceSet, members: readonly ExpectedMember[]): void;
@@ -250,6 +258,9 @@ export interface ReplayMemory {
   readonly shape: number;
   /** The variants printed, a bit each; when others are wanted, the run is not replayed. */
   readonly wanted: number;
+  /** How the runs end, as the channel's words tell it, and the word that counts such ends. */
+  readonly ending: number;
+  readonly counted: number;
   /** Of the channel, as its layout says. */
   readonly words: Int32Array;
   readonly floats: Float64Array;

@@ -179,7 +179,7 @@ export class HostLanes {
     const lane = this.#planned;
     if (lane === undefined) return Number.NaN;
     this.#planned = undefined;
-    return lane.control.unplan() ? Number.NaN : lane.control.takeStarted();
+    return lane.control.unplan();
   }
 
   /** True when the common lane has nothing due or under way; jobs kept apart do not count. */

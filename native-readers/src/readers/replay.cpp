@@ -9,6 +9,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "readers/clock.hpp"
 #include "readers/machine.hpp"
 
 namespace readers {
@@ -16,6 +17,8 @@ namespace {
 
 constexpr double kNanosecondsPerMs = 1e6;
 constexpr uint32_t kWordBits = 32;
+// Whole numbers below are exact in a double.
+constexpr double kLargestExact = 9'007'199'254'740'992.0;
 
 std::atomic_ref<int32_t> shared(std::span<int32_t> words, int32_t at) noexcept {
   return std::atomic_ref<int32_t>(words[static_cast<size_t>(at)]);
@@ -46,6 +49,32 @@ bool is_named(const std::vector<std::string>& expected) {
          names.version == expected[3] && names.machine == expected[4] && names.domainname == expected[5];
 }
 
+// The sum of the numbers of a column; `numbers` are whole rows.
+double sum_of(const Bound& bound, std::span<const double> numbers) noexcept {
+  double sum = 0;
+  for (size_t at = bound.at; at < numbers.size(); at += bound.with) sum += numbers[at];
+  return sum;
+}
+
+// Whether the bound may be applied to these numbers, on which JavaScript need not look.
+bool is_fit(const Bound& bound, std::span<const double> numbers, double shown) noexcept {
+  if (bound.mode == BoundMode::sum) return bound.with > 0 && numbers.size() % bound.with == 0;
+  if (bound.at >= numbers.size()) return false;
+  const double number = numbers[bound.at];
+  switch (bound.mode) {
+    case BoundMode::restarting:
+      return shown - number / bound.over < bound.times;
+    case BoundMode::product:
+      return bound.with < numbers.size();
+    case BoundMode::still:
+      return number == bound.times;
+    case BoundMode::exact:
+      return number < kLargestExact;
+    default:
+      return true;
+  }
+}
+
 // Scans with as much room as it takes.
 ScanResult scan_roomy(Source& source, const Format& format, ScanTools& tools) noexcept {
   ScanResult result = source.scan(format, *tools.keep, *tools.buffer, tools.numbers);
@@ -60,14 +89,21 @@ double monotonic_ms() noexcept { return clock_ms(CLOCK_MONOTONIC); }
 
 double wall_ms() noexcept { return clock_ms(CLOCK_REALTIME); }
 
+void Replay::leave_unset() noexcept {
+  for (Bound& bound : bounds) {
+    if (bound.mode == BoundMode::still || bound.slot >= stamps.size() || stamps[bound.slot] != run) bound.slot = kNoBound;
+  }
+}
+
 bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
   const size_t slots = std::min(values.size(), stamps.size());
   for (const Bound& bound : bounds) {
-    if (bound.slot >= slots) return false;
+    if (bound.slot != kNoBound && bound.slot >= slots) return false;
   }
   for (const Step& step : steps) {
     if (step.first_bound + uint64_t{step.bounds} > bounds.size() || step.slot >= slots) return false;
-    if ((step.kind == StepKind::scan || step.kind == StepKind::mount_table) && (step.source == nullptr || step.format == nullptr)) return false;
+    const bool is_scan = step.kind == StepKind::scan || step.kind == StepKind::table || step.kind == StepKind::mount_table;
+    if (is_scan && (step.source == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
     if (step.mount_flags.size() != step.mount_status.size()) return false;
@@ -78,7 +114,7 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
   size_t page_words = 0;
   for (const ReplayPage& page : pages) page_words = std::max(page_words, (size_t{page.variant} + 1) * 2);
   if (duration_slot != kNoBound && duration_slot >= slots) return false;
-  for (const int32_t at : {layout.state, layout.active, layout.sequence, layout.ending, layout.oks, layout.fallback,
+  for (const int32_t at : {layout.state, layout.active, layout.sequence, layout.ending, counted, layout.fallback,
                            layout.printed + 1, layout.wanted}) {
     if (!holds(words, at)) return false;
   }
@@ -109,8 +145,8 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   int32_t expected = running;
   // The main thread may have given the run up meanwhile; JavaScript then counts it as late.
   if (!shared(words, layout.state).compare_exchange_strong(expected, running - layout.running + layout.idle)) return false;
-  shared(words, layout.ending).store(layout.ok);
-  shared(words, layout.oks).fetch_add(1);
+  shared(words, layout.ending).store(ending);
+  shared(words, counted).fetch_add(1);
   shared(words, layout.active).store(buffer);
   shared(words, layout.fallback).store(0);
   shared(words, layout.sequence).fetch_add(1);
@@ -127,6 +163,14 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
         return false;
       }
       return apply(own, std::span<const double>(tools.numbers).first(result.count));
+    }
+    case StepKind::table: {
+      const ScanResult result = scan_roomy(*step.source, *step.format, tools);
+      return result.state != ScanState::failed && apply(own, std::span<const double>(tools.numbers).first(result.count));
+    }
+    case StepKind::clock: {
+      std::array<double, kClockNumbers> numbers{};
+      return read_clock(numbers) == step.state && apply(own, numbers);
     }
     case StepKind::mount_table: {
       if (step.source->is_still()) return true;
@@ -186,23 +230,27 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
 bool Replay::apply(std::span<const Bound> some, std::span<const double> numbers) noexcept {
   // Before anything of it is stored: JavaScript compares with what was shown last.
   for (const Bound& bound : some) {
-    if (bound.at >= numbers.size()) return false;
-    if (bound.mode == BoundMode::restarting && values[bound.slot] - numbers[bound.at] / bound.over >= bound.times) return false;
-    if (bound.mode == BoundMode::product && bound.with >= numbers.size()) return false;
+    if (!is_fit(bound, numbers, bound.slot == kNoBound ? 0 : values[bound.slot])) return false;
   }
   for (const Bound& bound : some) {
-    const double number = numbers[bound.at];
+    if (bound.slot == kNoBound) continue;
     double& value = values[bound.slot];
     switch (bound.mode) {
       case BoundMode::scaled:
-        value = number * bound.times / bound.over / bound.again;
+      case BoundMode::exact:
+        value = numbers[bound.at] * bound.times / bound.over / bound.again;
         break;
       case BoundMode::rising:
       case BoundMode::restarting:
-        value = std::max(value, number / bound.over);
+        value = std::max(value, numbers[bound.at] / bound.over);
         break;
       case BoundMode::product:
-        value = number * numbers[bound.with];
+        value = numbers[bound.at] * numbers[bound.with];
+        break;
+      case BoundMode::sum:
+        value = sum_of(bound, numbers) * bound.times / bound.over;
+        break;
+      case BoundMode::still:
         break;
     }
   }

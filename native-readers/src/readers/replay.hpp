@@ -20,11 +20,9 @@ namespace readers {
 // both layouts and hand them over, in this order.
 struct ReplayLayout {
   // Int32 words of a channel.
-  int32_t state, active, sequence, ending, oks, fallback, shapes, families, bytes, printed, wanted;
+  int32_t state, active, sequence, ending, fallback, shapes, families, bytes, printed, wanted;
   // Phases of `state`, which is run * 4 + phase; the run number wraps at the modulus.
   int32_t idle, running, run_modulus;
-  // Value of `ending` for ok.
-  int32_t ok;
   // Float64 words of a channel.
   int32_t page_started, run_started, run_ended, run_seconds, run_cpu_seconds;
   // Int32 words of a control.
@@ -33,6 +31,8 @@ struct ReplayLayout {
   int32_t current_ms, batch_ended_ms, batch_cpu_ms;
 };
 inline constexpr size_t kReplayLayoutWords = sizeof(ReplayLayout) / sizeof(int32_t);
+
+inline constexpr uint32_t kNoBound = 0xffffffffU;
 
 // How a number becomes the value of a series.
 enum class BoundMode : uint8_t {
@@ -44,10 +44,17 @@ enum class BoundMode : uint8_t {
   restarting,
   // number * numbers[with]
   product,
+  // No series: the number must be `times`, since something that JavaScript works out depends on it.
+  still,
+  // As scaled, but of the sum of this number and every `with`th behind it; the numbers are whole rows of that many.
+  sum,
+  // As scaled, but 2^53 or more, which a double may not hold exactly, is left to JavaScript.
+  exact,
 };
 
 struct Bound {
   uint32_t at;
+  // kNoBound: the number is judged and set nowhere.
   uint32_t slot;
   BoundMode mode;
   uint32_t with;
@@ -64,13 +71,11 @@ struct ExpectedMember {
   // Index among the replay's bounds, or kNoBound.
   uint32_t bound;
 };
-inline constexpr uint32_t kNoBound = 0xffffffffU;
-
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock };
 
 struct Step {
   StepKind kind;
-  // scan, set
+  // scan, table, set
   Source* source = nullptr;
   SourceSet* set = nullptr;
   const Format* format = nullptr;
@@ -82,11 +87,13 @@ struct Step {
   std::vector<double> mount_flags;
   // set
   std::vector<ExpectedMember> members;
-  // scan, mounts: a range of bounds
+  // scan, table, mounts, clock: a range of bounds
   uint32_t first_bound = 0;
   uint32_t bounds = 0;
   // wall
   uint32_t slot = 0;
+  // clock: what adjtimex(2) returns
+  int32_t state = 0;
   // until_monotonic: [0, to); within_wall: [from, to), milliseconds
   double from_ms = 0;
   double to_ms = 0;
@@ -125,11 +132,16 @@ struct Replay {
   int32_t shape = 0;
   // Variants that `pages` holds, a bit each.
   int32_t wanted = 0;
+  // How the runs end, as the channel's `ending` says it, and the word that counts such ends.
+  int32_t ending = 0;
+  int32_t counted = 0;
   // Slot of how long the run took, seconds; kNoBound when it is not shown.
   uint32_t duration_slot = kNoBound;
   std::span<int32_t> words;
   std::span<double> floats;
 
+  // Takes their slots from bounds whose series was not set in the run: such a slot may be another series' by now.
+  void leave_unset() noexcept;
   // True when every index lies within its array.
   [[nodiscard]] bool is_sound(const ReplayLayout& layout) const noexcept;
   // One run. False when JavaScript has to do it; nothing was published then, and sources count as changed.

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sys/vfs.h>
 
+#include <cerrno>
+
 namespace readers {
 
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
@@ -16,8 +18,10 @@ int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer)
     error = file_.open(path_.c_str());
     if (error == 0) error = read_open(format, buffer);
   }
-  // After any error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place.
-  if (format.reopen || error != 0 || !keep.may_keep(file_)) file_.close();
+  // After an error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place. An
+  // attribute that says that the device has no such figure is still there.
+  const bool is_answer = format.attribute && (error == EINVAL || error == EOPNOTSUPP);
+  if (format.reopen || (error != 0 && !is_answer) || !keep.may_keep(file_)) file_.close();
   if (error == 0) size_ = buffer.view().size();
   return error;
 }

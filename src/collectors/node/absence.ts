@@ -1,3 +1,5 @@
+import type { ReplaySteps } from '../../readers/readers.ts';
+
 /** How long a missing file or folder is believed to be missing, milliseconds. */
 export const ABSENCE_MS = 60_000;
 
@@ -17,6 +19,11 @@ export class Absence {
   /** When it is looked for again, monotonic milliseconds. */
   get untilMs(): number {
     return this.#lookAgainMs;
+  }
+
+  /** Runs may be replayed as long as it is believed to be missing. */
+  replay(steps: ReplaySteps): void {
+    steps.until(this.isRecent() ? this.#lookAgainMs : Number.NEGATIVE_INFINITY);
   }
 
   note(): void {

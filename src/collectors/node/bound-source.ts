@@ -90,9 +90,9 @@ export class BoundSource {
     for (const { slot, value } of this.#constants) sheet.set(slot, value);
   }
 
-  /** What `collect` of the next runs will do. */
-  replay(steps: ReplaySteps): void {
-    this.#source.replay(steps, this.#binding.bounds());
+  /** What `collect` of the next runs will do. False when the file is missing. */
+  replay(steps: ReplaySteps): boolean {
+    return this.#source.replay(steps, this.#binding.bounds());
   }
 
   /** Lays the file out anew in the next run, for layouts that depend on more than its text. */

@@ -52,6 +52,13 @@ interface Member {
   readonly absence: Absence;
 }
 
+/** A file of a number and the series that `number * times / over` is. */
+export type FollowedFile = readonly [file: DeviceFile, series: KeptSeries | undefined, over?: number | undefined, times?: number | undefined];
+
+function stillAt(value: number): BoundNumber {
+  return { at: 0, slot: 0, mode: 'still', times: value };
+}
+
 /** Bytes that are not UTF-8 become one mark per run of them, as in Go. */
 function decoded(bytes: Buffer): string {
   return bytes
@@ -108,14 +115,16 @@ export class DeviceFiles {
   }
 
   /**
-   * What `scan` of the next runs will do, and which numbers go to series as they are.
-   * @param figures files of numbers and the series that `number / over` is, as set in this run of the sheet
+   * What `scan` of the next runs will do, and which numbers go to series as they are. Any other number that changes is left to
+   * JavaScript.
+   * @param figures files of numbers and the series that `number * times / over` is, as set in this run of the sheet
    */
-  replay(sheet: Sheet, steps: ReplaySteps, figures: Iterable<readonly [file: DeviceFile, series: KeptSeries | undefined, over?: number]> = []): void {
+  replay(sheet: Sheet, steps: ReplaySteps, figures: Iterable<FollowedFile> = []): void {
     const bounds = new Map<DeviceFile, BoundNumber>();
-    for (const [file, series, over = 1] of figures) {
+    for (const [file, series, over = 1, times = 1] of figures) {
       const slot = series?.slotIn(sheet) ?? -1;
-      if (slot >= 0) bounds.set(file, { at: 0, slot, over });
+      // Of a file with two series neither is followed.
+      if (slot >= 0) bounds.set(file, bounds.has(file) ? stillAt(file.value) : { at: 0, slot, times, over });
     }
     const expected = new Map<SourceSet, ExpectedMember[]>([
       [this.#numbers, []],
@@ -130,7 +139,8 @@ export class DeviceFiles {
       const count = set.counts[number] ?? 0;
       // A number in another spelling is looked at in each run.
       if (!isText && !isPlain && status === 0 && count > 0) steps.until(Number.NEGATIVE_INFINITY);
-      const bound = bounds.get(file);
+      // One in another base is a text to the scanner.
+      const bound = isPlain && !isText && count === 1 ? (bounds.get(file) ?? stillAt(file.value)) : undefined;
       expected.get(set)?.push({ member: number, status, count, ...(bound !== undefined && { bound }) });
     }
     for (const [set, members] of expected) if (members.length > 0) steps.set(set, members);

@@ -32,9 +32,9 @@ export class Directory {
     return 'changed';
   }
 
-  /** What `scan` of the next runs will do. */
-  replay(steps: ReplaySteps): void {
-    this.#source.replay(steps, []);
+  /** What `scan` of the next runs will do. False when the folder is missing. */
+  replay(steps: ReplaySteps): boolean {
+    return this.#source.replay(steps, []);
   }
 
   close(): void {

@@ -28,15 +28,23 @@ export class OptionalSource {
     }
   }
 
-  /** What `scan` of the next runs will do. */
-  replay(steps: ReplaySteps, bounds: readonly BoundNumber[]): void {
-    if (this.#absence.isRecent()) steps.until(this.#absence.untilMs);
-    else steps.scan(this.#source, bounds);
+  /** What `scan` of the next runs will do. False when the source is missing. */
+  replay(steps: ReplaySteps, bounds: readonly BoundNumber[]): boolean {
+    const isThere = !this.#absence.isRecent();
+    if (isThere) steps.scan(this.#source, bounds);
+    else this.#absence.replay(steps);
+    return isThere;
+  }
+
+  /** As `replay`, for a source whose text is of no matter. */
+  replayTable(steps: ReplaySteps, bounds: readonly BoundNumber[]): void {
+    if (this.#absence.isRecent()) this.#absence.replay(steps);
+    else steps.table(this.#source, bounds);
   }
 
   /** As `replay`, for a table of mounts. */
   replayMounts(steps: ReplaySteps): void {
-    if (this.#absence.isRecent()) steps.until(this.#absence.untilMs);
+    if (this.#absence.isRecent()) this.#absence.replay(steps);
     else steps.mountTable(this.#source);
   }
 

@@ -33,9 +33,14 @@ export class ParsedSource<T> {
     return this.#value;
   }
 
-  /** What `read` of the next runs will do. */
-  replay(steps: ReplaySteps): void {
-    this.#source.replay(steps, []);
+  /** What `read` of the next runs will do. False when the file is missing. */
+  replay(steps: ReplaySteps): boolean {
+    return this.#source.replay(steps, []);
+  }
+
+  /** As `replay`, for a table of mounts. */
+  replayMounts(steps: ReplaySteps): void {
+    this.#source.replayMounts(steps);
   }
 
   close(): void {

@@ -112,7 +112,7 @@ class Driven {
     try {
       const outcome = this.#session.collect(this.#job.spec.part, this.#job.sheet);
       this.#job.end(outcome.kind, undefined, systemClock.monotonicMs(), 0);
-      if (outcome.kind === 'ok') this.#replay.arm(this.#session);
+      this.#replay.arm(this.#session, outcome.kind);
     } catch (error) {
       this.#job.end('failed', error, systemClock.monotonicMs(), 0);
     }
@@ -162,8 +162,9 @@ for (const [seed, fixture] of fixtures().entries()) {
 }
 
 const MORE = (
-  'arp buddyinfo cgroups cpu_vulnerabilities entropy kernel_hung ksmd lnstat meminfo_numa nfs nfsd os ' +
-  'schedstat slabinfo softirqs swap thermal_zone xfrm xfs zoneinfo'
+  'arp bcache bcachefs bonding buddyinfo cgroups conntrack cpu_vulnerabilities cpufreq edac entropy fibrechannel hwmon infiniband ' +
+  'interrupts kernel_hung ksmd lnstat mdadm meminfo_numa mountstats netclass nfs nfsd nvme nvmesubsystem os pcidevice ' +
+  'powersupplyclass schedstat slabinfo softirqs softnet swap sysctl tapestats thermal_zone udp_queues watchdog xfrm xfs zfs zoneinfo'
 ).split(' ');
 
 test('the parts of every machine are replayed', { skip: addonPath() === undefined }, () => {

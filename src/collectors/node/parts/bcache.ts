@@ -1,8 +1,10 @@
 import { CollectError, OK } from '../../../collect/contract.ts';
+import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family, type MetricType } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import { DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
-import { checkFigures, type Figure, setFigure } from '../figures.ts';
+import { checkFigures, type Figure, followed, setFigure } from '../figures.ts';
 import type { Folders } from '../folders.ts';
 import { floatOf } from '../go-float.ts';
 import { decimalOf } from '../go-integer.ts';
@@ -25,6 +27,7 @@ function ofCache(name: string, help: string, type: MetricType = 'gauge'): Family
 interface Row {
   readonly file: string;
   readonly family: Family;
+  readonly times?: number;
   readonly convert?: (value: number) => number | undefined;
 }
 
@@ -42,7 +45,7 @@ const SET: readonly Row[] = [
   {
     file: 'internal/btree_read_average_duration_us',
     family: ofSet('btree_read_average_duration_seconds', 'How long it takes on average to read a node of the tree, in seconds.'),
-    convert: (value) => value * 1e-9,
+    times: 1e-9,
   },
   { file: 'internal/cache_read_races', family: ofSet('cache_read_races_total', 'How often data was overwritten while it was read from the cache.', 'counter') },
 ];
@@ -170,7 +173,7 @@ class Bcache {
     this.#withPriority = scope.options.isOn('priorityStats');
   }
 
-  collect(sheet: Parameters<typeof setFigure>[1]): void {
+  collect(sheet: Sheet): void {
     let found: readonly Found[] = [];
     const hasChanged = this.#folders.look((list) => {
       found = list(this.#root)
@@ -186,6 +189,13 @@ class Bcache {
     const tables = [...this.#tables.values()].map(({ source, series }) => ({ values: read(source), series }));
     for (const figure of this.#figures) setFigure(figure, sheet);
     for (const { values, series } of tables) for (const [key, kept] of series) kept.set(sheet, values.get(key) ?? 0);
+  }
+
+  /** What `collect` of the next runs will do. */
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    this.#folders.replay(steps);
+    this.#files.replay(sheet, steps, followed(this.#figures));
+    for (const { source } of this.#tables.values()) source.replay(steps);
   }
 
   close(): void {
@@ -224,11 +234,12 @@ class Bcache {
   }
 
   #figuresOf(folder: string, rows: readonly Row[], labels: readonly string[]): Figure[] {
-    return rows.map(({ file, family, convert }) => ({
+    return rows.map(({ file, family, times, convert }) => ({
       file: this.#files.number(`${folder}/${file}`),
       series: new KeptSeries(family, labels),
       rule: 'zero',
       parse: humanNumber,
+      ...(times === undefined ? {} : { times }),
       ...(convert === undefined ? {} : { convert }),
     }));
   }
@@ -253,6 +264,7 @@ export const part: NodePart = {
         bcache.collect(sheet);
         return OK;
       },
+      replay: (sheet, steps) => bcache.replay(sheet, steps),
       close: () => bcache.close(),
     };
   },

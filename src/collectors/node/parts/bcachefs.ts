@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { absent, OK } from '../../../collect/contract.ts';
 import { legalRun } from '../legal-run.ts';
 import { type Family, family } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import type { ConstantSeries } from '../constant-series.ts';
 import { parseProblem } from '../file-error.ts';
 import type { Folders } from '../folders.ts';
@@ -257,6 +258,13 @@ class Bcachefs {
     return true;
   }
 
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    this.#folders.replay(steps);
+    for (const { source } of this.#files) source.replay(steps);
+    for (const { label, state } of this.#devices) for (const source of [label, state]) source.replay(steps);
+  }
+
   close(): void {
     for (const { source } of this.#files) source.close();
     for (const { label, state } of this.#devices) for (const source of [label, state]) source.close();
@@ -316,6 +324,7 @@ export const part: NodePart = {
     const bcachefs = new Bcachefs(scope);
     return {
       collect: (sheet) => (bcachefs.collect(sheet) ? OK : absent(`${scope.sys('fs/bcachefs')} has no file system`)),
+      replay: (_, steps) => bcachefs.replay(steps),
       close: () => bcachefs.close(),
     };
   },

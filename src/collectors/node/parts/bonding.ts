@@ -87,6 +87,11 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay(sheet, steps) {
+        if (!masters.replay(steps)) return;
+        for (const file of slaveFiles.values()) file.replay(steps);
+        states.replay(sheet, steps);
+      },
       close() {
         masters.close();
         for (const file of slaveFiles.values()) file.close();

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { CollectError, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import { ReaderError } from '../../../readers/readers.ts';
+import { ReaderError, type ReplaySteps } from '../../../readers/readers.ts';
 import { type BtrfsDevice, BtrfsDevices, ERROR_TYPES } from '../btrfs-devices.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
@@ -212,6 +212,12 @@ class Btrfs {
     }
   }
 
+  /** What `collect` of the next runs will do while there is no file system: one has to be asked by ioctl(2) in each run. */
+  replay(steps: ReplaySteps): void {
+    this.#folders.replay(steps);
+    if (this.#systems.length > 0) steps.until(Number.NEGATIVE_INFINITY);
+  }
+
   close(): void {
     this.#files.close();
     this.#devices.close();
@@ -301,6 +307,7 @@ export const part: NodePart = {
         btrfs.collect(sheet);
         return OK;
       },
+      replay: (_, steps) => btrfs.replay(steps),
       close: () => btrfs.close(),
     };
   },

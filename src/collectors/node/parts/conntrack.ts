@@ -1,6 +1,7 @@
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { family } from '../../../model/family.ts';
+import type { BoundNumber, ReplaySteps } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { OptionalSource } from '../optional-source.ts';
@@ -60,6 +61,20 @@ class ConntrackStatistics {
     return true;
   }
 
+  /** What `collect` of the next runs will do, where the lines are of one width. */
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    const bounds: BoundNumber[] = [];
+    for (const [i, ordinals] of (this.#at ?? []).entries()) {
+      const slot = this.#series[i]?.slotIn(sheet) ?? -1;
+      const [first, second] = ordinals;
+      if (slot < 0 || first === undefined) continue;
+      const by = second === undefined ? this.#source.count : second - first;
+      if (this.#source.count !== by * ordinals.length) steps.until(Number.NEGATIVE_INFINITY);
+      bounds.push({ at: first, slot, mode: 'sum', by });
+    }
+    this.#source.replay(steps, bounds);
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -94,6 +109,9 @@ export const part: NodePart = {
         // In the peer's order: what was read before a missing file stays.
         for (const source of [entries, limit, statistics]) if (!source.collect(sheet)) return scope.missing(source);
         return OK;
+      },
+      replay(sheet, steps) {
+        if (entries.replay(steps) && limit.replay(steps)) statistics.replay(sheet, steps);
       },
       close() {
         for (const source of [entries, limit, statistics]) source.close();

@@ -3,7 +3,7 @@ import { absent, CollectError, OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
 import { ABSENCE_MS } from '../absence.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
-import { checkFigures, type Figure, setFigure } from '../figures.ts';
+import { checkFigures, type Figure, followed, setFigure } from '../figures.ts';
 import { KeptSeries } from '../kept-series.ts';
 import { parseNumberList } from '../number-list.ts';
 import { ParsedSource } from '../parsed-source.ts';
@@ -25,6 +25,8 @@ const FREQUENCIES = [
   ['scaling_max_freq', family('node_cpu_scaling_frequency_max_hertz', 'gauge', 'Highest frequency that the governor may set, in hertz.', ['cpu'])],
   ['scaling_min_freq', family('node_cpu_scaling_frequency_min_hertz', 'gauge', 'Lowest frequency that the governor may set, in hertz.', ['cpu'])],
 ] as const;
+
+const HERTZ_PER_KILOHERTZ = 1000;
 
 interface Processor {
   readonly cpu: string;
@@ -81,7 +83,7 @@ export const part: NodePart = {
               series: new KeptSeries(family, [name.slice(3)]),
               rule: 'may',
               parse: parseFrequency,
-              convert: (kilohertz) => kilohertz * 1000,
+              times: HERTZ_PER_KILOHERTZ,
             }),
           ),
         );
@@ -108,6 +110,11 @@ export const part: NodePart = {
           for (const name of governors.split(' ')) sheet.sample(GOVERNOR, [cpu, name], name === governor ? 1 : 0);
         }
         return OK;
+      },
+      replay(sheet, steps) {
+        if (!offline.replay(steps)) return;
+        if (lookAgainMs > Number.NEGATIVE_INFINITY) steps.until(lookAgainMs);
+        files.replay(sheet, steps, followed(figures));
       },
       close() {
         offline.close();

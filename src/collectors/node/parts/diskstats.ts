@@ -203,8 +203,7 @@ export const part: NodePart = {
         return OK;
       },
       replay(_, steps) {
-        table.replay(steps);
-        labels.replay(steps);
+        if (table.replay(steps)) labels.replay(steps);
       },
       close: () => table.close(),
     };

@@ -85,6 +85,9 @@ export const part: NodePart = {
         );
         return OK;
       },
+      replay(_, steps) {
+        if (labels === undefined) absence.replay(steps);
+      },
     };
   },
 };

@@ -93,6 +93,7 @@ export const part: NodePart = {
         if (found.problem !== undefined) throw found.problem;
         return OK;
       },
+      replay: (_, steps) => status.replay(steps),
       close: () => status.close(),
     };
   },

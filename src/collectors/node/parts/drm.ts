@@ -67,6 +67,10 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(sheet, steps);
+      },
       close: () => files.close(),
     };
   },

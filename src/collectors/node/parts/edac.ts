@@ -1,7 +1,7 @@
 import { OK } from '../../../collect/contract.ts';
 import { type Family, family } from '../../../model/family.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
-import { type Figure, setFigure } from '../figures.ts';
+import { type Figure, followed, setFigure } from '../figures.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
 
@@ -125,6 +125,10 @@ export const part: NodePart = {
         if (files.scan() && labelled.some(({ file, label }) => dimmLabel(file) !== label)) rebuild();
         for (const each of figures) setFigure(each, sheet);
         return OK;
+      },
+      replay(sheet, steps) {
+        folders.replay(steps);
+        files.replay(sheet, steps, followed(figures));
       },
       close: () => files.close(),
     };

@@ -100,6 +100,10 @@ export const part: NodePart = {
         for (const figure of figures) setFigure(figure, sheet);
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(sheet, steps);
+      },
       close: () => files.close(),
     };
   },

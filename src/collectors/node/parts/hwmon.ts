@@ -3,9 +3,10 @@ import { basename, dirname } from 'node:path';
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family, type MetricType } from '../../../model/family.ts';
+import type { ReplaySteps } from '../../../readers/readers.ts';
 import { ABSENCE_MS } from '../absence.ts';
 import type { ConstantSeries } from '../constant-series.ts';
-import { type DeviceFile, DeviceFiles } from '../device-files.ts';
+import { type DeviceFile, DeviceFiles, type FollowedFile } from '../device-files.ts';
 import type { Directory } from '../directory.ts';
 import type { Filter } from '../filter.ts';
 import type { Folders } from '../folders.ts';
@@ -207,6 +208,18 @@ class Chips {
     return true;
   }
 
+  /** What `collect` of the next runs will do, until chips are looked at anew. */
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    if (!this.#folder.replay(steps)) return;
+    if (this.#lookAgainMs > Number.NEGATIVE_INFINITY) steps.until(this.#lookAgainMs);
+    const figures = this.#properties.flatMap(({ files, series, over, times }): FollowedFile[] => {
+      const [file] = files;
+      // Of two files it depends on both which one counts.
+      return file === undefined || files.length > 1 ? [] : [[file, series, over, times]];
+    });
+    this.#files.replay(sheet, steps, figures);
+  }
+
   close(): void {
     this.#files.close();
   }
@@ -311,6 +324,7 @@ export const part: NodePart = {
     const chips = new Chips(scope);
     return {
       collect: (sheet) => (chips.collect(sheet) ? OK : scope.missing(chips)),
+      replay: (sheet, steps) => chips.replay(sheet, steps),
       close: () => chips.close(),
     };
   },

@@ -3,7 +3,7 @@ import { type Family, family, type MetricType } from '../../../model/family.ts';
 import { ABSENCE_MS } from '../absence.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
 import { parseProblem } from '../file-error.ts';
-import { checkFigures, type Figure, setFigure } from '../figures.ts';
+import { checkFigures, type Figure, followed, setFigure } from '../figures.ts';
 import { integerOf } from '../go-integer.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
@@ -26,13 +26,12 @@ const RATE = ofPort('rate_bytes_per_second', 'Highest rate of a port, in bytes a
 interface Counter {
   readonly file: string;
   readonly family: Family;
+  readonly times?: number;
   readonly convert?: (value: number) => number;
 }
 
-/** Data is counted in words of four bytes. */
-function words(value: number): number {
-  return value * 4;
-}
+/** Data is counted in words. */
+const WORD_BYTES = 4;
 
 /** Files of `counters` below a port. */
 const COUNTERS: readonly Counter[] = [
@@ -50,8 +49,8 @@ const COUNTERS: readonly Counter[] = [
   { file: 'multicast_xmit_packets', family: ofPort('multicast_packets_transmitted_total', 'Multicast packets sent, damaged ones included.') },
   { file: 'port_rcv_constraint_errors', family: ofPort('port_constraint_errors_received_total', 'Packets received and dropped by a rule of the port.') },
   { file: 'port_xmit_constraint_errors', family: ofPort('port_constraint_errors_transmitted_total', 'Packets not sent because of a rule of the port.') },
-  { file: 'port_rcv_data', family: ofPort('port_data_received_bytes_total', 'Bytes received on all lanes.'), convert: words },
-  { file: 'port_xmit_data', family: ofPort('port_data_transmitted_bytes_total', 'Bytes sent on all lanes.'), convert: words },
+  { file: 'port_rcv_data', family: ofPort('port_data_received_bytes_total', 'Bytes received on all lanes.'), times: WORD_BYTES },
+  { file: 'port_xmit_data', family: ofPort('port_data_transmitted_bytes_total', 'Bytes sent on all lanes.'), times: WORD_BYTES },
   { file: 'port_rcv_discards', family: ofPort('port_discards_received_total', 'Packets received and dropped because the port was down or congested.') },
   { file: 'port_xmit_discards', family: ofPort('port_discards_transmitted_total', 'Packets not sent because the port was down or congested.') },
   { file: 'port_rcv_errors', family: ofPort('port_errors_received_total', 'Packets received with an error.') },
@@ -73,11 +72,11 @@ const COUNTERS: readonly Counter[] = [
 const LEGACY_COUNTERS: readonly Counter[] = [
   { file: 'port_multicast_rcv_packets', family: ofPort('legacy_multicast_packets_received_total', 'Multicast packets received, as old kernels count them.') },
   { file: 'port_multicast_xmit_packets', family: ofPort('legacy_multicast_packets_transmitted_total', 'Multicast packets sent, as old kernels count them.') },
-  { file: 'port_rcv_data_64', family: ofPort('legacy_data_received_bytes_total', 'Bytes received, as old kernels count them.'), convert: words },
+  { file: 'port_rcv_data_64', family: ofPort('legacy_data_received_bytes_total', 'Bytes received, as old kernels count them.'), times: WORD_BYTES },
   { file: 'port_rcv_packets_64', family: ofPort('legacy_packets_received_total', 'Packets received, as old kernels count them.') },
   { file: 'port_unicast_rcv_packets', family: ofPort('legacy_unicast_packets_received_total', 'Unicast packets received, as old kernels count them.') },
   { file: 'port_unicast_xmit_packets', family: ofPort('legacy_unicast_packets_transmitted_total', 'Unicast packets sent, as old kernels count them.') },
-  { file: 'port_xmit_data_64', family: ofPort('legacy_data_transmitted_bytes_total', 'Bytes sent, as old kernels count them.'), convert: words },
+  { file: 'port_xmit_data_64', family: ofPort('legacy_data_transmitted_bytes_total', 'Bytes sent, as old kernels count them.'), times: WORD_BYTES },
   { file: 'port_xmit_packets_64', family: ofPort('legacy_packets_transmitted_total', 'Packets sent, as old kernels count them.') },
 ];
 
@@ -195,11 +194,12 @@ export const part: NodePart = {
     const countersIn = (path: string, table: readonly Counter[], names: readonly string[], device: string, port: string): Figure[] =>
       table
         .filter(({ file }) => names.includes(file))
-        .map(({ file, family, convert }) => ({
+        .map(({ file, family, times, convert }) => ({
           file: files.number(`${path}/${file}`),
           series: new KeptSeries(family, [device, port]),
           rule: 'may',
           parse: parseCounter,
+          ...(times === undefined ? {} : { times }),
           ...(convert === undefined ? {} : { convert }),
         }));
     const portOf = (path: string, port: string): Port => ({
@@ -262,6 +262,11 @@ export const part: NodePart = {
         }
         for (const figure of figures) setFigure(figure, sheet);
         return OK;
+      },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        if (lookAgainMs > Number.NEGATIVE_INFINITY) steps.until(lookAgainMs);
+        files.replay(sheet, steps, followed(figures));
       },
       close: () => files.close(),
     };

@@ -1,6 +1,7 @@
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { family } from '../../../model/family.ts';
+import type { BoundNumber, ReplaySteps } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import type { Filter } from '../filter.ts';
 import type { OptionalSource } from '../optional-source.ts';
@@ -9,6 +10,10 @@ import type { NodePart } from '../part.ts';
 import { RunChain } from '../run-chain.ts';
 
 const INTERRUPTS = family('node_interrupts_total', 'counter', 'Interrupts of a line served by a processor.', ['cpu', 'devices', 'info', 'type']);
+
+function stillAt(at: number, value: number): BoundNumber {
+  return { at, slot: 0, mode: 'still', times: value };
+}
 
 /** Labels of a row: what stands in front of the colon, and the text behind the numbers. */
 function labelsOf(line: string, processors: number): { type: string; info: string; devices: string } {
@@ -67,6 +72,16 @@ class Interrupts {
     return true;
   }
 
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    const bounds = this.#fixed.map(({ at, value }) => stillAt(at, value));
+    for (const [i, at] of this.#at.entries()) {
+      const slot = this.#slots[i] ?? -1;
+      bounds.push(slot < 0 ? stillAt(at, 0) : { at, slot });
+    }
+    this.#source.replay(steps, bounds);
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -120,6 +135,7 @@ export const part: NodePart = {
     const interrupts = new Interrupts(source, scope.options.filter('name-exclude', 'name-include'), scope.options.isOn('include-zeros'));
     return {
       collect: (sheet) => (interrupts.collect(sheet) ? OK : scope.missing(interrupts)),
+      replay: (_, steps) => interrupts.replay(steps),
       close: () => interrupts.close(),
     };
   },

@@ -1,7 +1,7 @@
 import { CollectError, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import type { Token } from '../../../readers/readers.ts';
+import type { BoundNumber, ReplaySteps, Token } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import { addressText } from '../ip-address.ts';
 import { KeptSeries } from '../kept-series.ts';
@@ -90,6 +90,21 @@ class Backends {
     }
   }
 
+  /** What `collect` of the next runs will do, where each series is of one backend. */
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    const bounds: BoundNumber[] = [];
+    for (const { at, series } of this.#sums ?? []) {
+      for (const [i, [ordinal, second]] of at.entries()) {
+        if (second !== undefined) steps.until(Number.NEGATIVE_INFINITY);
+        if (ordinal !== undefined) bounds.push({ at: ordinal, slot: series[i]?.slotIn(sheet) ?? -1 });
+      }
+    }
+    this.#source.replay(
+      steps,
+      bounds.filter(({ slot }) => slot >= 0),
+    );
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -158,6 +173,9 @@ export const part: NodePart = {
         if (!statistics.collect(sheet)) return scope.missing(statistics);
         backends.collect(sheet);
         return OK;
+      },
+      replay(sheet, steps) {
+        if (statistics.replay(steps)) backends.replay(sheet, steps);
       },
       close() {
         statistics.close();

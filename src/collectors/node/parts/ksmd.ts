@@ -1,7 +1,7 @@
 import { absent, OK } from '../../../collect/contract.ts';
 import { type Family, family, type MetricType } from '../../../model/family.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
-import { setFigure } from '../figures.ts';
+import { followed, setFigure } from '../figures.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart } from '../part.ts';
 
@@ -38,7 +38,7 @@ export const part: NodePart = {
         file: file(name),
         series: new KeptSeries(family, []),
         rule: 'must' as const,
-        convert: (value: number) => (name === 'sleep_millisecs' ? value / 1000 : value),
+        over: name === 'sleep_millisecs' ? 1000 : 1,
       })),
       profit: { file: file('general_profit'), series: new KeptSeries(PROFIT, []), rule: 'may' as const },
     }));
@@ -53,11 +53,7 @@ export const part: NodePart = {
         return OK;
       },
       replay(sheet, steps) {
-        files.replay(
-          sheet,
-          steps,
-          [...figures, profit].map((figure) => [figure.file, figure.series, 'convert' in figure ? figure.convert(1) ** -1 : 1] as const),
-        );
+        files.replay(sheet, steps, followed([...figures, profit]));
       },
       close: () => files.close(),
     };

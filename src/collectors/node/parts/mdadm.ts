@@ -174,6 +174,11 @@ export const part: NodePart = {
         if (found.problem !== undefined) throw found.problem;
         return OK;
       },
+      replay(sheet, steps) {
+        if (!mdstat.replay(steps)) return;
+        folder.replay(steps);
+        files.replay(sheet, steps);
+      },
       close() {
         mdstat.close();
         files.close();

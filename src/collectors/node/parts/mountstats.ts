@@ -2,7 +2,7 @@ import { Binding } from '../../../collect/binding.ts';
 import { absent, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family, type MetricType } from '../../../model/family.ts';
-import type { Token } from '../../../readers/readers.ts';
+import type { BoundNumber, ReplaySteps, Token } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import type { OptionalSource } from '../optional-source.ts';
 import { ParsedSource } from '../parsed-source.ts';
@@ -240,6 +240,13 @@ class MountStatistics {
     return undefined;
   }
 
+  /** What `collect` of the next runs will do. */
+  replay(steps: ReplaySteps): void {
+    this.#addresses.replayMounts(steps);
+    const times = this.#times.map(({ slot, at, over }): BoundNumber => ({ at, slot, mode: 'exact', over }));
+    this.#source.replay(steps, [...this.#binding.bounds(), ...times]);
+  }
+
   close(): void {
     this.#source.close();
     this.#addresses.close();
@@ -329,6 +336,7 @@ export const part: NodePart = {
         const missing = statistics.collect(sheet);
         return missing === undefined ? OK : absent(`${missing} is missing`);
       },
+      replay: (_, steps) => statistics.replay(steps),
       close: () => statistics.close(),
     };
   },

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { OK } from '../../../collect/contract.ts';
-import { type DeviceFile, DeviceFiles } from '../device-files.ts';
+import { type DeviceFile, DeviceFiles, type FollowedFile } from '../device-files.ts';
 import type { Filter } from '../filter.ts';
 import { KeptSeries } from '../kept-series.ts';
 import { LINK_STATISTICS, type LinkStatistic } from '../link-statistics.ts';
@@ -109,6 +109,13 @@ function openSysfs(scope: PartScope, filter: Filter): PartReader {
       }
       if (problem !== undefined) throw problem;
       return OK;
+    },
+    replay(sheet, steps) {
+      if (!folder.replay(steps)) return;
+      const figures = devices.flatMap(({ numbers }) => numbers.map(({ file, series, isSpeed }): FollowedFile => [file, isSpeed ? undefined : series]));
+      live.replay(sheet, steps, figures);
+      if (devices.length > FEW_DEVICES) steps.until(settingsDueMs);
+      else settings.replay(sheet, steps, figures);
     },
     close() {
       live.close();

@@ -68,7 +68,7 @@ export const part: NodePart = {
         return OK;
       },
       replay(_, steps) {
-        for (const source of [netstat, snmp, snmp6]) source.replay(steps);
+        if (netstat.replay(steps) && snmp.replay(steps)) snmp6.replay(steps);
       },
       close() {
         for (const source of [netstat, snmp, snmp6]) source.close();

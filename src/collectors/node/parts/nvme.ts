@@ -1,9 +1,6 @@
-import { readdirSync } from 'node:fs';
 import { OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
-import { compareBytes } from '../../../model/escape.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
-import { isMissing, readProblem } from '../file-error.ts';
 import type { NodePart } from '../part.ts';
 
 const INFO = family('node_nvme_info', 'gauge', 'What an NVMe controller says of itself, as labels.', [
@@ -43,16 +40,6 @@ interface Controller {
   readonly namespaces: readonly Namespace[];
 }
 
-/** Names in a controller's folder; those of a controller that is gone are none. Throws CollectError `read`. */
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort(compareBytes);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw readProblem(folder, error);
-  }
-}
-
 /**
  * class/nvme/nvmeN below the sysfs root and its namespaces nvmeNnM.
  * A namespace that cannot be read is left out; in the peer it takes the whole collector along.
@@ -64,8 +51,8 @@ export const part: NodePart = {
   open(scope) {
     const folder = scope.directory(scope.sys('class/nvme'));
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
+    const members = scope.folders();
     let controllers: readonly Controller[] = [];
-    let listed = '';
 
     const followNamespace = (base: string, entry: string): Namespace[] => {
       const id = /nvme[0-9]+n([0-9]+)/.exec(entry)?.[1];
@@ -91,11 +78,11 @@ export const part: NodePart = {
     };
     /** Namespaces come and go without the list of controllers changing. */
     const relist = (): void => {
-      const namespaces = folder.names.map((name) => entries(`${folder.path}/${name}`).filter((entry) => /nvme[0-9]+n[0-9]+/.test(entry)));
-      const now = JSON.stringify([folder.names, namespaces]);
-      if (now === listed) return;
-      controllers = files.rebuild(() => folder.names.map((name, i) => follow(name, namespaces[i] ?? [])));
-      listed = now;
+      let names: readonly (readonly string[])[] = [];
+      const hasChanged = members.look((list) => {
+        names = folder.names.map((name) => list(`${folder.path}/${name}`));
+      });
+      if (hasChanged) controllers = files.rebuild(() => folder.names.map((name, i) => follow(name, names[i] ?? [])));
     };
 
     return {
@@ -131,6 +118,11 @@ export const part: NodePart = {
           throw missing.problem();
         }
         return OK;
+      },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        members.replay(steps);
+        files.replay(sheet, steps);
       },
       close: () => files.close(),
     };

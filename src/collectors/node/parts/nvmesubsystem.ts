@@ -1,9 +1,6 @@
-import { readdirSync } from 'node:fs';
 import { absent, OK } from '../../../collect/contract.ts';
-import { compareBytes } from '../../../model/escape.ts';
 import { family } from '../../../model/family.ts';
 import { type DeviceFile, DeviceFiles } from '../device-files.ts';
-import { isMissing, readProblem } from '../file-error.ts';
 import type { NodePart } from '../part.ts';
 
 const INFO = family('node_nvmesubsystem_info', 'gauge', 'What an NVMe subsystem says of itself, as labels.', [
@@ -37,16 +34,6 @@ function stateOf(text: string): string {
   return STATES.includes(state) ? state : 'unknown';
 }
 
-/** Names in a subsystem's folder; those of one that is gone are none. Throws CollectError `read`. */
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort(compareBytes);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw readProblem(folder, error);
-  }
-}
-
 /** class/nvme-subsystem/nvme-subsysN below the sysfs root, its controllers nvmeN and namespaces nvmeNnM. */
 export const part: NodePart = {
   name: 'nvmesubsystem',
@@ -55,8 +42,8 @@ export const part: NodePart = {
   open(scope) {
     const folder = scope.directory(scope.sys('class/nvme-subsystem'));
     const files = new DeviceFiles(scope.readers, scope.monotonicMs);
+    const members = scope.folders();
     let subsystems: readonly Subsystem[] = [];
-    let listed = '';
 
     const follow = (name: string, names: readonly string[]): Subsystem => {
       const base = `${folder.path}/${name}`;
@@ -75,12 +62,12 @@ export const part: NodePart = {
     };
     /** Controllers come and go without the list of subsystems changing. */
     const relist = (): void => {
-      const names = folder.names.filter((name) => name.startsWith('nvme-subsys'));
-      const members = names.map((name) => entries(`${folder.path}/${name}`).filter((entry) => /^nvme[0-9]+(n[0-9]+)?$/.test(entry)));
-      const now = JSON.stringify([names, members]);
-      if (now === listed) return;
-      subsystems = files.rebuild(() => names.map((name, i) => follow(name, members[i] ?? [])));
-      listed = now;
+      const subsystemNames = folder.names.filter((name) => name.startsWith('nvme-subsys'));
+      let names: readonly (readonly string[])[] = [];
+      const hasChanged = members.look((list) => {
+        names = subsystemNames.map((name) => list(`${folder.path}/${name}`));
+      });
+      if (hasChanged) subsystems = files.rebuild(() => subsystemNames.map((name, i) => follow(name, names[i] ?? [])));
     };
 
     return {
@@ -109,6 +96,11 @@ export const part: NodePart = {
         if (bad === undefined) return OK;
         if (bad.isMissing() || bad.errno === EPERM || bad.errno === EACCES) return absent(`${bad.path} cannot be read`);
         throw bad.problem();
+      },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        members.replay(steps);
+        files.replay(sheet, steps);
       },
       close: () => files.close(),
     };

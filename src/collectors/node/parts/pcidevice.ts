@@ -215,6 +215,10 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(sheet, steps);
+      },
       close: () => files.close(),
     };
   },

@@ -147,6 +147,14 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(
+          sheet,
+          steps,
+          supplies.flatMap(({ numbers }) => numbers.map(({ file, series, over }) => [file, series, over] as const)),
+        );
+      },
       close: () => files.close(),
     };
   },

@@ -83,6 +83,14 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(
+          sheet,
+          steps,
+          shown.map(({ zone, series }) => [zone.energy, series, MICROJOULES] as const),
+        );
+      },
       close: () => files.close(),
     };
   },

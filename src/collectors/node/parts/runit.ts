@@ -94,6 +94,7 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay: (_, steps) => absence.replay(steps),
     };
   },
 };

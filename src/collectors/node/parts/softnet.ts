@@ -2,6 +2,7 @@ import { Binding } from '../../../collect/binding.ts';
 import { OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
+import type { BoundNumber, ReplaySteps } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import type { OptionalSource } from '../optional-source.ts';
 import type { NodePart } from '../part.ts';
@@ -61,6 +62,12 @@ class Softnet {
     return true;
   }
 
+  /** What `collect` of the next runs will do. The kernel prints no number of more than 32 bits. */
+  replay(steps: ReplaySteps): void {
+    const stills = this.#cpus.map(({ at, cpu }): BoundNumber => ({ at, slot: 0, mode: 'still', times: cpu }));
+    this.source.replay(steps, [...stills, ...this.#binding.bounds()]);
+  }
+
   #bind(sheet: Sheet): void {
     this.#binding.clear();
     this.#zeros = [];
@@ -96,6 +103,7 @@ export const part: NodePart = {
     const softnet = new Softnet(scope.source(scope.proc('net/softnet_stat'), { hex: true }));
     return {
       collect: (sheet) => (softnet.collect(sheet) ? OK : scope.missing(softnet.source)),
+      replay: (_, steps) => softnet.replay(steps),
       close: () => softnet.source.close(),
     };
   },

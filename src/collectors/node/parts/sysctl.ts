@@ -90,6 +90,9 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return missing === undefined ? OK : scope.missing(missing);
       },
+      replay(_, steps) {
+        for (const sysctl of sysctls) sysctl.replay(steps);
+      },
       close() {
         for (const sysctl of sysctls) sysctl.close();
       },

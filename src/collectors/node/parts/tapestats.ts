@@ -72,6 +72,14 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(
+          sheet,
+          steps,
+          tapes.flatMap(({ statistics }) => statistics.map(({ file, series, times }) => [file, series, 1, times] as const)),
+        );
+      },
       close: () => files.close(),
     };
   },

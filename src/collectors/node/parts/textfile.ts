@@ -135,6 +135,10 @@ class Textfiles {
     this.#warn = warn;
   }
 
+  get hasFolders(): boolean {
+    return this.#patterns.length > 0;
+  }
+
   collect(sheet: Sheet): void {
     const paths: string[] = [];
     let hasErrors = false;
@@ -234,6 +238,8 @@ export const part: NodePart = {
         // Files of others that cannot be read are told by the error series, not by the part's success.
         return OK;
       },
+      // Without a folder there is nothing that could change; folders are listed by each run.
+      ...(textfiles.hasFolders ? {} : { replay: () => undefined }),
     };
   },
 };

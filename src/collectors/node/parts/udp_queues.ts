@@ -1,6 +1,7 @@
 import { absent, OK } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { family } from '../../../model/family.ts';
+import type { BoundNumber, ReplaySteps } from '../../../readers/readers.ts';
 import { parseProblem } from '../file-error.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { OptionalSource } from '../optional-source.ts';
@@ -43,6 +44,12 @@ class SocketTable {
     return true;
   }
 
+  /** What `collect` of the next runs will do; a table of another width is left to it. */
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    const sum = (series: KeptSeries, at: number): BoundNumber => ({ at, slot: series.slotIn(sheet), mode: 'sum', by: NUMBERS });
+    this.source.replayTable(steps, [sum(this.#transmit, TX), sum(this.#receive, RX)]);
+  }
+
   #problem(): Error {
     const rows = this.source.rows();
     const line = rows.findIndex((words, i) => i > 0 && words.filter(({ at }) => at >= 0).length !== NUMBERS);
@@ -68,6 +75,10 @@ export const part: NodePart = {
         const hasFour = four.collect(sheet);
         const hasSix = six.collect(sheet);
         return hasFour || hasSix ? OK : absent(`${four.source.path} and ${six.source.path} are missing`);
+      },
+      replay(sheet, steps) {
+        four.replay(sheet, steps);
+        six.replay(sheet, steps);
       },
       close() {
         four.source.close();

@@ -71,6 +71,14 @@ export const part: NodePart = {
         if (problem !== undefined) throw problem;
         return OK;
       },
+      replay(sheet, steps) {
+        if (!folder.replay(steps)) return;
+        files.replay(
+          sheet,
+          steps,
+          watchdogs.flatMap(({ numbers }) => numbers.map(({ file, series }) => [file, series] as const)),
+        );
+      },
       close: () => files.close(),
     };
   },

@@ -71,6 +71,7 @@ export const part: NodePart = {
         }
         return OK;
       },
+      replay: (_, steps) => absence.replay(steps),
     };
   },
 };

@@ -1,10 +1,7 @@
-import { readdirSync } from 'node:fs';
 import { OK } from '../../../collect/contract.ts';
-import { compareBytes } from '../../../model/escape.ts';
 import { family } from '../../../model/family.ts';
 import { BoundFiles } from '../bound-files.ts';
 import type { Layout } from '../bound-source.ts';
-import { isMissing, readProblem } from '../file-error.ts';
 import type { NodePart } from '../part.ts';
 
 const STATE = family('node_zfs_zpool_state', 'gauge', 'Whether a pool is in a state.', ['zpool', 'state']);
@@ -114,22 +111,14 @@ function kindOf(name: string): PoolFile['kind'] | undefined {
   return name.startsWith('objset-') ? 'objset' : undefined;
 }
 
-/** Files of the pools. A pool that is exported meanwhile has none. Throws CollectError `read`. */
-function poolFiles(base: string, pools: readonly string[]): PoolFile[] {
-  return pools.flatMap((pool) => {
-    let names: string[];
-    try {
-      names = readdirSync(`${base}/${pool}`).sort(compareBytes);
-    } catch (error) {
-      // Files beside the pools are no folders.
-      if (isMissing(error)) return [];
-      throw readProblem(`${base}/${pool}`, error);
-    }
-    return names.flatMap((name) => {
+/** Files of the pools. Files beside the pools are no folders and have none, and neither has a pool that is exported meanwhile. */
+function poolFiles(base: string, pools: readonly string[], list: (path: string) => readonly string[]): PoolFile[] {
+  return pools.flatMap((pool) =>
+    list(`${base}/${pool}`).flatMap((name) => {
       const kind = kindOf(name);
       return kind === undefined ? [] : [{ path: `${base}/${pool}/${name}`, kind, pool }];
-    });
-  });
+    }),
+  );
 }
 
 /** spl/kstat/zfs below the procfs root: kstats of OpenZFS, its pools and their data sets. */
@@ -140,6 +129,7 @@ export const part: NodePart = {
   open(scope) {
     const base = scope.directory(scope.proc('spl/kstat/zfs'));
     const groups = [...GROUPS].map(([file, group]) => scope.bound(`${base.path}/${file}`, { keys: 2 }, groupLayout(group, file)));
+    const folders = scope.folders();
     let files = new Map<string, PoolFile>();
     const open = (path: string) => {
       const file = files.get(path);
@@ -153,15 +143,21 @@ export const part: NodePart = {
       collect(sheet) {
         if (base.scan() === 'absent') return scope.missing(base);
         for (const source of groups) source.collect(sheet);
-        files = new Map(
-          poolFiles(
-            base.path,
-            base.names.filter((name) => !GROUPS.has(name)),
-          ).map((file) => [file.path, file]),
-        );
-        pools.follow([...files.keys()]);
+        const names = base.names.filter((name) => !GROUPS.has(name));
+        let found: readonly PoolFile[] = [];
+        const hasChanged = folders.look((list) => (found = poolFiles(base.path, names, list)));
+        if (hasChanged) {
+          files = new Map(found.map((file) => [file.path, file]));
+          pools.follow([...files.keys()]);
+        }
         pools.collect(sheet);
         return OK;
+      },
+      replay(_, steps) {
+        if (!base.replay(steps)) return;
+        for (const source of groups) source.replay(steps);
+        folders.replay(steps);
+        pools.replay(steps);
       },
       close() {
         for (const source of groups) source.close();
