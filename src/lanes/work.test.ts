@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHANNEL_LAYOUT, EMPTY_PAGE, makeChannel } from '../collect/channel.ts';
 import { type HostSession, OK } from '../collect/contract.ts';
-import { PLAIN } from '../collect/sheet.ts';
+import { PLAIN } from '../collect/variant.ts';
 import { family } from '../model/family.ts';
 import { addonPath, nativeReaders } from '../readers/native.ts';
 import type { Replays } from '../readers/readers.ts';
@@ -33,14 +33,23 @@ const skip = addonPath() === undefined && 'the native readers are not built';
 
 for (const [what, replay] of [
   ['throws', () => assert.fail('no steps today')],
-  ['names a slot that does not exist', (_part, _sheet, steps) => (steps.wall(1 << 20), true)],
+  [
+    'names a slot that does not exist',
+    (_part, _sheet, steps) => {
+      steps.wall(1 << 20);
+      return true;
+    },
+  ],
 ] as const satisfies readonly (readonly [string, NonNullable<HostSession['replay']>])[]) {
   test(`a part whose replay ${what} is run as before, told once, and takes no other along`, { skip }, () => {
     const readers = nativeReaders();
     const replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT])) as Replays;
     const news: LaneNews[] = [];
     const session: HostSession = {
-      collect: (_, sheet) => (sheet.sample(COUNT, [], 1), OK),
+      collect(_, sheet) {
+        sheet.sample(COUNT, [], 1);
+        return OK;
+      },
       replay: (part, sheet, steps) => part === 'good' || replay(part, sheet, steps),
       close: () => undefined,
     };

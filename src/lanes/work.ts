@@ -1,6 +1,17 @@
 import { ReaderError } from '../readers/readers.ts';
 import { Channel, type ChannelMemory } from '../collect/channel.ts';
-import { CollectError, type CollectorDefinition, type Ending, type FailureCode, type HostModule, type HostSession, type NetworkModule, type Outcome, type Roots, type Target } from '../collect/contract.ts';
+import {
+  CollectError,
+  type CollectorDefinition,
+  type Ending,
+  type FailureCode,
+  type HostModule,
+  type HostSession,
+  type NetworkModule,
+  type Outcome,
+  type Roots,
+  type Target,
+} from '../collect/contract.ts';
 import { loadModule } from '../collect/load-module.ts';
 import { Sheet } from '../collect/sheet.ts';
 import type { Readers, Replays } from '../readers/readers.ts';

@@ -83,7 +83,9 @@ export const part: NodePart = {
         const clock = last;
         if (clock === undefined) return steps.until(Number.NEGATIVE_INFINITY);
         const { state, status, freq } = clock;
-        const bounds: ClockBounds = Object.fromEntries(figures.map(({ series, field, over = divisorOf(clock) }) => [field, { slot: series.slotIn(sheet), over }]));
+        const bounds: ClockBounds = Object.fromEntries(
+          figures.map(({ series, field, over = divisorOf(clock) }) => [field, { slot: series.slotIn(sheet), over }]),
+        );
         const still = (value: number) => ({ slot: 0, mode: 'still', times: value }) as const;
         steps.clock(state, { ...bounds, status: still(status), freq: still(freq) });
       },
