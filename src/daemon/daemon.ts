@@ -59,6 +59,9 @@ const FRESH_IDS = 1024;
 const SELF_BYTES = 16 * 1024 * 1024;
 /** A reader slower than this is cut. */
 const SLOW_READER_MS = 30_000;
+const SLOW_LOOK_MS = 5000;
+/** How often scrapes have the figures told that no event tells: a timer would wake the thread for them. */
+const FIGURES_MS = 5000;
 
 /** The running daemon. `apply` is the only way to change what it does, at start too. */
 export class Daemon {
@@ -84,7 +87,9 @@ export class Daemon {
   #applied: Promise<void> = Promise.resolve();
   #nextId = 0;
   #plan: Plan = { jobs: [], listeners: [], severalTargets: [], known: [] };
+  /** Runs while readers wait. */
   #slowTimer: NodeJS.Timeout | undefined;
+  #toldMs = 0;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -97,6 +102,9 @@ export class Daemon {
       onDrop: (name) => {
         this.#filters.delete(name);
         this.#scheduler.removeView(name);
+      },
+      onWait: () => {
+        this.#slowTimer ??= setInterval(() => this.#cutSlowest(), SLOW_LOOK_MS).unref();
       },
     });
     const threads = options.threads ?? startThreads();
@@ -200,7 +208,7 @@ export class Daemon {
     // Only now that the builder has mail of it: no page shows that label any more.
     for (const { planned, spec } of this.#jobs.values()) this.#wantLabel(planned, spec, plan);
     await this.#listen(plan.listeners);
-    this.#watchReaders();
+    this.#tellFigures(this.#options.clock.monotonicMs());
   }
 
   /** The page of a filter as text: collects once and waits for it. For `once`. */
@@ -459,7 +467,6 @@ export class Daemon {
       this.#listening.set(key, Object.assign(entry, { listening }));
       this.#options.log.info('listening', { address: listening.address });
     }
-    if (listeners.length > 0) this.#slowTimer ??= setInterval(() => this.#watchReaders(), 5000).unref();
   }
 
   #site(listener: PlannedListener): Site {
@@ -504,6 +511,7 @@ export class Daemon {
           distribution.observe((nowMs - oldest) / 1000);
         }
         this.#scheduler.arrived(view, nowMs);
+        if (nowMs - this.#toldMs >= FIGURES_MS) this.#tellFigures(nowMs);
       },
       onRefused: refused,
     });
@@ -520,13 +528,26 @@ export class Daemon {
     if (this.#cells.hasNew) this.#mail({ kind: 'self', cells: this.#cells.takeNew() });
   }
 
-  #watchReaders(): void {
+  /** Figures that nothing happens to when they change. */
+  #tellFigures(nowMs: number): void {
+    this.#toldMs = nowMs;
     this.#cells.cell(own.threads, ['host']).set(this.#scheduler.hostThreads);
     this.#cells.cell(own.threads, ['network']).set(this.#scheduler.networkThreads);
     this.#cells.cell(own.threads, ['views']).set(1);
     this.#cells.cell(own.suppressedLogs).set(this.#options.log.suppressed);
     this.#tellCells();
-    for (const view of this.#views.all()) if (view.reader.waiting > 0) this.#cutSlow(view, false);
+  }
+
+  /** Looks for slow readers as long as there are any that wait. */
+  #cutSlowest(): void {
+    let waiting = 0;
+    for (const view of this.#views.all()) {
+      if (view.reader.waiting > 0) this.#cutSlow(view, false);
+      waiting += view.reader.waiting;
+    }
+    if (waiting > 0) return;
+    clearInterval(this.#slowTimer);
+    this.#slowTimer = undefined;
   }
 
   #cutSlow(view: ViewHandle | undefined, crowded = true): void {

@@ -202,21 +202,24 @@ export class HostLanes {
   watch(): number {
     const now = this.#options.monotonicMs();
     let next = Number.POSITIVE_INFINITY;
-    for (const lane of this.#all()) {
-      const current = lane.control.current;
-      const job = this.#jobs.get(current);
-      if (job === undefined) continue;
-      const deadline = lane.control.currentStartedMs + job.spec.deadlineMs;
-      if (now < deadline) {
-        next = Math.min(next, deadline);
-        continue;
-      }
-      if (job.channel.giveUp()) this.#options.onTimeout(current);
-      lane.goodRuns = 0;
-      if (lane === this.#common) this.#leaveBehind(lane, current);
-    }
+    if (this.#common !== undefined) next = this.#watchLane(this.#common, now);
+    if (this.#apart.size === 0) return next;
+    for (const lane of this.#apart) next = Math.min(next, this.#watchLane(lane, now));
     for (const lane of this.#apart) this.#maybeRejoin(lane);
     return next;
+  }
+
+  /** Gives up the lane's job if it has passed its deadline. Returns when it will, monotonic ms. */
+  #watchLane(lane: Lane, now: number): number {
+    const current = lane.control.current;
+    const job = current < 0 ? undefined : this.#jobs.get(current);
+    if (job === undefined) return Number.POSITIVE_INFINITY;
+    const deadline = lane.control.currentStartedMs + job.spec.deadlineMs;
+    if (now < deadline) return deadline;
+    if (job.channel.giveUp()) this.#options.onTimeout(current);
+    lane.goodRuns = 0;
+    if (lane === this.#common) this.#leaveBehind(lane, current);
+    return Number.POSITIVE_INFINITY;
   }
 
   /** Stops lanes that can be stopped; a stuck one is left to `_exit`. */

@@ -76,9 +76,18 @@ test('a train of 1 s is learned however late its first arrival was', () => {
   for (const late of [0, 2, 5, 8, 15, 40]) {
     const yard = new TrainYard();
     yard.arrive(late, WALL + late);
-    for (let tick = 1; tick < 40; tick++) yard.arrive(tick * 1000, WALL + tick * 1000);
+    for (let tick = 1; tick < 8; tick++) yard.arrive(tick * 1000, WALL + tick * 1000);
     assert.deepEqual(periods(yard), [1000], `${late} ms late`);
   }
+});
+
+test('who seemed to come faster than a second is learned once it keeps whole ones', () => {
+  const yard = new TrainYard();
+  let at = 0;
+  for (let visit = 0; visit < 8; visit++) yard.arrive((at += 995), WALL + at);
+  assert.equal(yard.locked, 0);
+  for (let visit = 0; visit < 50; visit++) yard.arrive((at += 1000), WALL + at);
+  assert.deepEqual(periods(yard).map(Math.round), [1000]);
 });
 
 test('predictions stay near the train, idle and with arrivals up to 160 ms late', () => {

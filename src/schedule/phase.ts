@@ -599,12 +599,21 @@ export class TrainYard {
 
   #settle(now: number, wall: number, length: number): void {
     let period = (now - (this.#found[length - 1] as number)) / (length - 1);
+    // A first visit that was late makes the rest look like those of a faster one.
+    if (period < SHORTEST_MS) period = this.#middleGap(length);
     const uneven = this.#unevenness(length, period);
     const whole = Math.round(period / 1000) * 1000;
     if (whole > 0 && Math.abs(period - whole) <= Math.max(1.5, uneven * 0.67)) period = whole;
     this.#forgetStrangers(now, period);
     if (period < SHORTEST_MS) this.#follow(now, period, Math.max(2, uneven));
     else this.#lock(period, length, now, wall, false);
+  }
+
+  /** The median of the gaps between the found arrivals, of two in the middle the shorter. */
+  #middleGap(length: number): number {
+    for (let k = 1; k < length; k++) this.#scratch[k - 1] = (this.#found[k - 1] as number) - (this.#found[k] as number);
+    sortFirst(this.#scratch, length - 1);
+    return this.#scratch[(length - 2) >> 1] as number;
   }
 
   /** Takes out the arrivals that the new train explains. */

@@ -137,6 +137,7 @@ export class Shards {
 
   /** Gives up rounds whose thread should have ended them, and the thread itself. Returns when to look again, monotonic ms. */
   watch(): number {
+    if (this.#rounds.size === 0) return Number.POSITIVE_INFINITY;
     const now = this.#options.monotonicMs();
     let next = Number.POSITIVE_INFINITY;
     const stuck = new Set<Shard>();

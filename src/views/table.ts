@@ -32,6 +32,8 @@ export interface ViewTableOptions {
   readonly monotonicMs: () => number;
   readonly mail: (mail: BuilderMail) => void;
   readonly onDrop: (name: string) => void;
+  /** A reader of some view could not take its page at once. */
+  readonly onWait: () => void;
 }
 
 /** Views by name; made when first asked for, built by the builder, the least recently used filtered ones dropped. */
@@ -62,7 +64,7 @@ export class ViewTable {
     const memory = makeView(this.#options.roleCount);
     const id = this.#nextId++;
     const { name, roles, filtered, self } = definition;
-    const handle: ViewHandle = { id, name, reader: new ViewReader(memory, this.#options.monotonicMs), roles, filtered, self };
+    const handle: ViewHandle = { id, name, reader: new ViewReader(memory, this.#options.monotonicMs, this.#options.onWait), roles, filtered, self };
     this.#byName.set(name, handle);
     this.#byId.set(id, handle);
     this.#options.mail(definition.describe(id, memory));

@@ -233,10 +233,13 @@ export class ViewReader {
   readonly #writtenMs = new Float64Array(GENERATIONS * 2);
   readonly #time = new Uint8Array(ZERO_TIME.length);
   readonly #monotonicMs: () => number;
+  readonly #onWait: () => void;
 
-  constructor(memory: ViewMemory, monotonicMs: () => number) {
+  /** @param onWait called when a reader could not take its page at once */
+  constructor(memory: ViewMemory, monotonicMs: () => number, onWait: () => void = () => undefined) {
     this.memory = memory;
     this.#monotonicMs = monotonicMs;
+    this.#onWait = onWait;
     this.#head = new Head(memory);
     this.#pages = memory.pages.map((page) => new Uint8Array(page));
     this.#gzips = memory.gzips.map((page) => new Uint8Array(page));
@@ -355,6 +358,7 @@ export class ViewReader {
   wait(generation: number, cut: () => void): Waiting {
     const waiting: Waiting = { generation, sinceMs: this.#monotonicMs(), cut };
     this.#waiting.add(waiting);
+    this.#onWait();
     return waiting;
   }
 
