@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { threadFile } from './collect/load-module.ts';
 import type { Daemon } from './daemon/daemon.ts';
 import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
@@ -25,12 +26,15 @@ const PROBABLE = ['node', 'container', 'exporterd'].map((name) => new URL(`./col
 async function main(): Promise<void> {
   const version = packageVersion();
   const planned = prepareApart({ argv: process.argv.slice(2), cwd: process.cwd(), program: basename(process.argv[1] ?? ''), version });
-  // The rest of the program is loaded while the plan is made, and threads begin to load theirs.
+  // The rest of the program is loaded while the plan is made, and the host lane's thread begins to load its own.
   const rest = Promise.all([
-    import('./daemon/threads.ts').then(({ startThreads }) => startThreads(PROBABLE)),
+    import('./daemon/threads.ts').then(({ startHostThread }) => startHostThread(PROBABLE)),
     import('./daemon/daemon.ts'),
     import('./log.ts'),
-    import('./wire/open.ts'),
+    import('./wire/open.ts').then(({ loadNative, openServer }) => {
+      loadNative();
+      return openServer;
+    }),
   ]);
   const prepared = await planned;
   if (prepared.kind === 'print') {
@@ -42,7 +46,7 @@ async function main(): Promise<void> {
     return exitNow(USAGE);
   }
   const { settings: config, plan: wanted } = prepared;
-  const [threads, { Daemon }, { createLog }, { openServer }] = await rest;
+  const [hostThread, { Daemon }, { createLog }, openServer] = await rest;
   const log = createLog({ ...config.log, ...systemClock, isTerminal: process.stderr.isTTY === true });
   for (const warning of prepared.warnings) log.warn(warning);
   const { server, note } = await openServer(prepared.kind === 'once' ? 'http' : config.web.server, { limitSendBuffers });
@@ -62,7 +66,7 @@ async function main(): Promise<void> {
     maxRequests: config.web.maxRequests,
     idleViewMs: config.views.idleSeconds * 1000,
     filteredViews: config.views.filteredMax,
-    threads,
+    hostThread,
   });
   if (prepared.kind === 'once') {
     await daemon.apply({ ...wanted, listeners: [] });
@@ -95,7 +99,7 @@ async function main(): Promise<void> {
 
 /** The plan, made in a thread that ends and takes with it what planning needs. */
 async function prepareApart(called: Called): Promise<Prepared> {
-  const planner = new Worker(new URL('./daemon/planner.js', import.meta.url), { workerData: called });
+  const planner = new Worker(threadFile('daemon/planner.js'), { workerData: called });
   const [prepared] = (await once(planner, 'message')) as [Prepared];
   return prepared;
 }
@@ -117,11 +121,9 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-try {
-  await main();
-} catch (error) {
+main().catch((error: unknown) => {
   process.stderr.write(
     `exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
   );
   exitNow(RUNTIME);
-}
+});

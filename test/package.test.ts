@@ -83,7 +83,10 @@ test('packed, installed elsewhere without a registry and without scripts, it run
   const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: readonly { path: string }[] }];
   const paths = files.map(({ path }) => path);
   for (const path of paths)
-    assert.match(path, /^(dist\/src\/[\w./-]+\.js|native-readers\/(src\/[\w./-]+|build\.sh|prebuilt\/[\w-]+\.node)|package\.json|README\.md|LICENSE)$/);
+    assert.match(
+      path,
+      /^(dist\/src\/[\w./-]+\.js|dist\/src\/pack\/([\w-]+\.js\.(txt|code)|package\.json)|native-readers\/(src\/[\w./-]+|build\.sh|prebuilt\/[\w-]+\.node)|package\.json|README\.md|LICENSE)$/,
+    );
   assert.deepEqual(
     paths.filter((path) => /\.test\.|harness|fixtures/.test(path)),
     [],

@@ -4,8 +4,8 @@ import type { Readers, ReplaySteps } from '../readers/readers.ts';
 import type { Sheet } from './sheet.ts';
 
 /**
- * What a collector is. A folder under `src/collectors/` holds one: `collector.ts` exports the definition by default (loaded
- * on the main thread; imports no driver and opens nothing) and `collect.ts` exports `open` (loaded only in a worker).
+ * What a collector is. A folder under `src/collectors/` holds one: `collector.ts` exports the definition, or a promise of
+ * it, by default (loaded by the thread that plans; imports no driver and opens nothing) and `collect.ts` exports `open` (loaded only in a worker).
  *
  * A collector (node, postgres) has parts: what its peer calls a collector (cpu, stat_database). The part is the unit of
  * scheduling, of deadlines, of `collect[]` filters and of success series.

@@ -16,7 +16,7 @@ export function collectorNames(): string[] {
 export async function discoverCollectors(): Promise<CollectorDefinition[]> {
   return Promise.all(
     collectorNames().map(async (name) => {
-      const module = (await loadModule(new URL(`${name}/collector.js`, FOLDER).href)) as { default: CollectorDefinition };
+      const module = (await loadModule(new URL(`${name}/collector.js`, FOLDER).href)) as { default: CollectorDefinition | Promise<CollectorDefinition> };
       return module.default;
     }),
   );

@@ -20,7 +20,7 @@ import type { ViewMemory } from '../views/view.ts';
 import type { Listening, Site, WireServer } from '../wire/server.ts';
 import { type Plan, type PlannedJob, type PlannedListener, shows, TARGET_VARIANT, targetVariant, type ViewFilter } from './plan.ts';
 import { site } from './site.ts';
-import { startThreads, type Threads } from './threads.ts';
+import { startBuilderThread } from './threads.ts';
 
 export interface DaemonOptions {
   readonly clock: Clock;
@@ -33,8 +33,8 @@ export interface DaemonOptions {
   readonly maxRequests: number;
   readonly idleViewMs: number;
   readonly filteredViews: number;
-  /** Left out: started now. */
-  readonly threads?: Threads;
+  /** A thread for host jobs that was started before there was a plan; left out: started when it is needed. */
+  readonly hostThread?: Piscina;
 }
 
 interface LiveJob {
@@ -72,7 +72,7 @@ export class Daemon {
   readonly #selfChannel: ChannelMemory;
   readonly #views: ViewTable;
   readonly #scheduler: Scheduler;
-  readonly #builderPool: Piscina;
+  #builderPool: Piscina | undefined;
   readonly #builderPort = new MessageChannel();
   readonly #jobs = new Map<string, LiveJob>();
   readonly #freeIds: number[] = [];
@@ -107,9 +107,8 @@ export class Daemon {
         this.#slowTimer ??= setInterval(() => this.#cutSlowest(), SLOW_LOOK_MS).unref();
       },
     });
-    const threads = options.threads ?? startThreads();
     this.#scheduler = new Scheduler({
-      hostThread: threads.host,
+      hostThread: options.hostThread,
       clock: options.clock,
       builderBell: this.#bellMemory,
       shards: options.shards,
@@ -127,19 +126,6 @@ export class Daemon {
         options.log.throttled(`lane ${pool} ${reason}`, 'warn', 'a collecting thread was replaced', { pool, reason, ...detail });
       },
       onChange: () => ring(this.#bell),
-    });
-    this.#builderPool = threads.builder;
-    const { port1, port2 } = this.#builderPort;
-    const task: BuilderTask = {
-      bell: this.#bellMemory,
-      port: port2,
-      idleMs: options.idleViewMs,
-      self: { channel: this.#selfChannel, cells: this.#cells.memory, maxBytes: SELF_BYTES },
-    };
-    port1.on('message', (news: BuilderNews) => this.#builderNews(news));
-    port1.unref();
-    this.#builderPool.run(task, { transferList: [port2] }).catch((error: unknown) => {
-      options.log.error('the view builder ended', { error: String(error) });
     });
     this.#cells.cell(own.buildInfo, [process.arch, process.version, options.version]).set(1);
     this.#cells.cell(own.nativeReaders).set(options.readers.native ? 1 : 0);
@@ -194,6 +180,8 @@ export class Daemon {
       this.#tellSelf();
     }
     this.#scheduler.add(added.map(({ planned, spec }): ScheduledJob => ({ ...planned, id: spec.id, spec })));
+    // Not before the first runs are under way: nobody waits for it until they are done.
+    this.#builderPool ??= this.#startBuilder();
     this.#dropChangedViews(before, plan);
     if (gone.length + added.length > 0) {
       for (const view of this.#views.all()) {
@@ -403,6 +391,23 @@ export class Daemon {
       this.#fixed.set(name, memory);
     }
     return memory;
+  }
+
+  #startBuilder(): Piscina {
+    const { port1, port2 } = this.#builderPort;
+    const task: BuilderTask = {
+      bell: this.#bellMemory,
+      port: port2,
+      idleMs: this.#options.idleViewMs,
+      self: { channel: this.#selfChannel, cells: this.#cells.memory, maxBytes: SELF_BYTES },
+    };
+    port1.on('message', (news: BuilderNews) => this.#builderNews(news));
+    port1.unref();
+    const pool = startBuilderThread();
+    pool.run(task, { transferList: [port2] }).catch((error: unknown) => {
+      this.#options.log.error('the view builder ended', { error: String(error) });
+    });
+    return pool;
   }
 
   #mail(mail: BuilderMail): void {

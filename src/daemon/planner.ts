@@ -2,4 +2,4 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Called, prepare } from './prepare.ts';
 
 /** The thread that plans: prepares what it is called with, hands it over, ends. */
-parentPort?.postMessage(await prepare(workerData as Called));
+void prepare(workerData as Called).then((prepared) => parentPort?.postMessage(prepared));

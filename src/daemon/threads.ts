@@ -1,17 +1,17 @@
 import { SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { threadFile } from '../collect/load-module.ts';
 import { hostPool } from '../schedule/host-lanes.ts';
 
-/** The threads that every daemon has. */
-export interface Threads {
-  readonly host: Piscina;
-  readonly builder: Piscina;
+/** Starts the thread of the host lane, which takes as long as the plan does. @param preload addresses of modules that it will probably need */
+export function startHostThread(preload: readonly string[]): Piscina {
+  return hostPool(preload);
 }
 
-/** Starts them: that takes as long as the plan does, so they may be started before there is one. */
-export function startThreads(preload: readonly string[] = []): Threads {
-  const builder = new Piscina({
-    filename: new URL('../views/builder.js', import.meta.url).href,
+/** Starts the thread of the view builder. */
+export function startBuilderThread(): Piscina {
+  return new Piscina({
+    filename: threadFile('views/builder.js').href,
     minThreads: 1,
     maxThreads: 1,
     atomics: 'disabled',
@@ -19,5 +19,4 @@ export function startThreads(preload: readonly string[] = []): Threads {
     env: SHARE_ENV,
     resourceLimits: { maxYoungGenerationSizeMb: 2 },
   });
-  return { host: hostPool(preload), builder };
 }

@@ -1,7 +1,7 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { CHANNEL_LAYOUT } from '../collect/channel.ts';
 import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
-import { loadModule } from '../collect/load-module.ts';
+import { preloadModules } from '../collect/load-module.ts';
 import { loadReaders } from '../readers/load.ts';
 import { settling } from '../readers/settle.ts';
 import { systemClock } from '../model/clock.ts';
@@ -28,8 +28,7 @@ export interface HostLaneTask {
 
 export type HostLaneMail = { readonly kind: 'add'; readonly jobs: readonly JobSpec[] } | { readonly kind: 'remove'; readonly jobs: readonly number[] };
 
-// One that does not load says so to the job that needs it.
-for (const url of (ownData(workerData) as HostLaneData | undefined)?.preload ?? []) loadModule(url).catch(() => undefined);
+preloadModules((ownData(workerData) as HostLaneData | undefined)?.preload ?? []);
 
 /**
  * Sleeps until jobs are due, runs them one after the other as one batch, and publishes each as it ends. Between batches the

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Channel } from '../collect/channel.ts';
+import { threadFile } from '../collect/load-module.ts';
 import type { HostLaneData, HostLaneMail, HostLaneTask } from '../lanes/host.ts';
 import { HostControl, MAX_JOBS, makeHostControl } from '../lanes/host-control.ts';
 import type { JobSpec, LaneNews, LaneUnplanned } from '../lanes/work.ts';
@@ -44,7 +45,7 @@ const NONE: readonly number[] = [];
 /** The thread of a lane. `preload`: addresses of modules that it loads before it is told what to do. */
 export function hostPool(preload: readonly string[] = []): Piscina {
   return new Piscina({
-    filename: new URL('../lanes/host.js', import.meta.url).href,
+    filename: threadFile('lanes/host.js').href,
     minThreads: 1,
     maxThreads: 1,
     // The task never ends, so the worker never waits for another; the young generation is small since a cycle allocates little.

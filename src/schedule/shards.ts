@@ -1,6 +1,7 @@
 import { Piscina } from 'piscina';
 import { Channel } from '../collect/channel.ts';
 import type { FailureCode } from '../collect/contract.ts';
+import { threadFile } from '../collect/load-module.ts';
 import type { RoundEnd, ShardData, ShardTask } from '../lanes/network.ts';
 import { type JobSpec, type LaneNews, sessionKey } from '../lanes/work.ts';
 
@@ -175,7 +176,7 @@ export class Shards {
   #open(): Shard {
     const data: ShardData = { builderBell: this.#options.builderBell };
     const pool = new Piscina({
-      filename: new URL('../lanes/network.js', import.meta.url).href,
+      filename: threadFile('lanes/network.js').href,
       minThreads: 1,
       maxThreads: 1,
       concurrentTasksPerWorker: MAX_ROUNDS_PER_SHARD,

@@ -1,5 +1,4 @@
 /** Chooses the wire at start. */
-import { createHttpServer } from './http.ts';
 import type { WireServer, WireTools } from './server.ts';
 import { createUwsServer, loadUws } from './uws.ts';
 
@@ -11,15 +10,29 @@ export interface OpenedServer {
   readonly note?: string;
 }
 
+let native: ReturnType<typeof loadUws> | undefined;
+
+/** uWebSockets.js or why there is none. Loaded once; may be called ahead of `openServer` by who has time. */
+export function loadNative(): ReturnType<typeof loadUws> {
+  native ??= loadUws();
+  return native;
+}
+
 /**
  * A server for the preference: `auto` takes uWebSockets.js where it loads and node:http elsewhere, with a note.
  * Rejects for `uws` when no native uWebSockets.js loads: who asks for it by name wants to know.
  */
 export async function openServer(preference: WirePreference, tools?: WireTools): Promise<OpenedServer> {
-  if (preference === 'http') return { server: createHttpServer(tools) };
-  const loaded = loadUws();
+  if (preference === 'http') return { server: await httpServer(tools) };
+  const loaded = loadNative();
   if (!('reason' in loaded)) return { server: createUwsServer(loaded, tools) };
   const note = `no native uWebSockets.js on this machine (${loaded.reason})`;
   if (preference === 'uws') throw new Error(note);
-  return { server: createHttpServer(tools), note: `${note}; node:http serves instead` };
+  return { server: await httpServer(tools), note: `${note}; node:http serves instead` };
+}
+
+/** Loaded where it serves: node:http is a tenth of what a start loads. */
+async function httpServer(tools: WireTools | undefined): Promise<WireServer> {
+  const { createHttpServer } = await import('./http.ts');
+  return createHttpServer(tools);
 }

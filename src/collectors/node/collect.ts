@@ -7,11 +7,11 @@ import { type NodePart, type PartReader, PartScope } from './part.ts';
 import { durationSlot, reportNode } from './report.ts';
 
 const PARTS = new Map<string, NodePart>();
+const NAMES: ReadonlySet<string> = new Set(partNames());
 
 /** Loads the files of these parts and no others: half of them are off by default. */
 export async function prepare(parts: readonly string[]): Promise<void> {
-  const ours = new Set(partNames());
-  const missing = parts.filter((name) => ours.has(name) && !PARTS.has(name));
+  const missing = parts.filter((name) => NAMES.has(name) && !PARTS.has(name));
   for (const part of await discoverParts(missing)) PARTS.set(part.name, part);
 }
 

@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import { LIVE_ROOTS, nodePages } from '../../../test/compare/node-page.ts';
 import { bothReaders } from '../../../test/compare/node-tree.ts';
 import { compareBytes } from '../../model/escape.ts';
-import definition from './collector.ts';
+import nodeCollector from './collector.ts';
 import { partNames, serviceNames } from './discover.ts';
 import { LINK_STATISTICS } from './link-statistics.ts';
+
+const definition = await nodeCollector;
 
 /** Collectors of node_exporter 1.12.1 on Linux that are on without being asked for. */
 const ON = new Set(

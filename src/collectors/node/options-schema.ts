@@ -34,7 +34,7 @@ function metavar({ kind }: PartOption): { metavar?: string } {
   return kind === 'regexp' ? { metavar: 'REGEXP' } : kind === 'duration' ? { metavar: 'DURATION' } : {};
 }
 
-function withoutDefault({ kind }: PartOption): z.ZodType<OptionValue> {
+function withoutDefault({ kind, default: ours }: PartOption): z.ZodType<OptionValue> {
   switch (kind) {
     case 'boolean':
       return z.boolean();
@@ -53,7 +53,8 @@ function withoutDefault({ kind }: PartOption): z.ZodType<OptionValue> {
       });
     case 'regexp':
       return z.string().superRefine((text, context) => {
-        const problem = regexpProblem(text);
+        // RE2 is larger than all schemas together, and our own patterns are right (options.test.ts).
+        const problem = text === ours ? undefined : regexpProblem(text);
         if (problem !== undefined) context.addIssue(`expected an RE2 regular expression: ${problem}`);
       });
   }

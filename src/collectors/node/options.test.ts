@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NODE_EXPORTER } from '../../cli/personas/node-exporter.ts';
 import { schemaFor } from '../../config/schema.ts';
-import definition from './collector.ts';
+import nodeCollector from './collector.ts';
 import { discoverParts } from './discover.ts';
 import { Filter } from './filter.ts';
 import { optionKey, type PartOption, PartOptions } from './options.ts';
 import { optionsSchema } from './options-schema.ts';
+
+const definition = await nodeCollector;
 
 const OPTIONS: readonly PartOption[] = [
   { flag: 'device-exclude', kind: 'regexp', default: '^loop', help: 'a', excludes: 'device-include' },
