@@ -214,6 +214,37 @@ test('the time on a page is that of the response, identity and gzip alike, alone
   }
 });
 
+test('a response that was released serves the next reader; one that is held is left alone', () => {
+  const { build, reader } = built(false);
+  build();
+  const text = (wallMs: number) => {
+    const response = reader.open(false, wallMs);
+    return { response, text: joined(response.parts).toString() };
+  };
+  const first = text(1763736255123);
+  first.response.release();
+  const second = text(1763736255124);
+  assert.equal(second.response, first.response);
+  const third = text(1763736255125);
+  assert.notEqual(third.response, second.response, 'while the second is held');
+  second.response.release();
+  second.response.release();
+  assert.equal(build(), true);
+  assert.equal(build(), true);
+  assert.equal(build(), true);
+  assert.equal(build(), true, 'of four generations one is current and one held');
+  const last = text(1763736255999);
+  for (const [one, wall] of [
+    [first, 123],
+    [second, 124],
+    [third, 125],
+    [last, 999],
+  ] as const)
+    assert.match(one.text, new RegExp(`\\nnode_time_seconds 1\\.763736255${wall}e\\+09\\n`));
+  last.response.release();
+  third.response.release();
+});
+
 test('a pinned generation is never filled again; with all pinned there is no room until a reader is cut', () => {
   const { build, reader } = built(false);
   build();

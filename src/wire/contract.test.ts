@@ -174,6 +174,23 @@ function contract(adapter: string, open: () => WireServer): void {
     ]);
   });
 
+  test('requests that differ in one thing only are told apart, those that say the same say it', async (t) => {
+    const seen: WireRequest[] = [];
+    const { port } = await serve(t, (request) => {
+      seen.push(request);
+      return reply('ok');
+    });
+    const first: WireRequest = { method: 'GET', path: '/a', query: 'x=1', accept: 'text/plain', acceptEncoding: 'gzip' };
+    const others = [{ method: 'PUT' }, { path: '/b' }, { query: '' }, { accept: 'text/html' }, { acceptEncoding: 'identity' }];
+    const sent = others.flatMap((other) => [first, first, { ...first, ...other }, { ...first, ...other }]);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    for (const { method, path, query, accept, acceptEncoding } of sent) {
+      await fetchPage(port, query === '' ? path : `${path}?${query}`, { method, agent, headers: { accept, 'accept-encoding': acceptEncoding } });
+    }
+    assert.deepEqual(seen, sent);
+  });
+
   test('odd requests that HTTP allows reach the site as sent', async (t) => {
     const seen: WireRequest[] = [];
     const { port } = await serve(t, (request) => {
