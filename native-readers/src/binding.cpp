@@ -58,7 +58,7 @@ struct Instance {
   std::vector<napi_ref> kept;
   NetlinkClient netlink;
   std::vector<MergePage> merge_pages;
-  ScanTools tools{nullptr, nullptr, std::vector<double>(4096), {}};
+  ScanTools tools{nullptr, nullptr, nullptr, std::vector<double>(4096), {}};
 };
 
 // First bytes of every object JavaScript holds, so that a mixed-up handle is an error and not a crash.
@@ -890,12 +890,25 @@ struct StepReader {
     if (napi_get_element(env, texts, next_text++, &value) != napi_ok || !take(env, value, result)) is_good = false;
     return result;
   }
+  std::vector<uint8_t> bytes() {
+    std::span<uint8_t> given;
+    const napi_value value = handle();
+    if (!is_good || !take(env, value, given)) is_good = false;
+    return {given.begin(), given.end()};
+  }
+  Question question() {
+    Question asked;
+    asked.protocol = word();
+    asked.is_strict = natural() == 1;
+    asked.request = bytes();
+    return asked;
+  }
   void bound(Replay& replay) {
     Bound bound{natural(), natural(), static_cast<BoundMode>(natural()), natural(), 0, 0, 0};
     bound.times = figure();
     bound.over = figure();
     bound.again = figure();
-    if (bound.mode > BoundMode::exact) is_good = false;
+    if (bound.mode > BoundMode::present) is_good = false;
     replay.bounds.push_back(bound);
   }
   void range_of_bounds(Replay& replay, Step& step) {
@@ -955,6 +968,21 @@ Step read_step(StepReader& reader, Replay& replay) {
       reader.range_of_bounds(replay, step);
       return step;
     }
+    case StepKind::answer: {
+      step.question = reader.question();
+      step.known.bytes = reader.bytes();
+      const uint32_t ranges = reader.natural();
+      for (uint32_t i = 0; i < ranges && reader.is_good; ++i) step.known.loose.push_back({reader.natural(), reader.natural()});
+      const uint32_t fields = reader.natural();
+      for (uint32_t i = 0; i < fields && reader.is_good; ++i) step.known.fields.push_back({reader.natural(), reader.natural()});
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
+    case StepKind::sockets:
+      step.question = reader.question();
+      step.type = static_cast<uint16_t>(reader.natural());
+      reader.range_of_bounds(replay, step);
+      return step;
     case StepKind::clock:
       step.state = reader.word();
       reader.range_of_bounds(replay, step);
@@ -1040,12 +1068,10 @@ napi_value replay_arm(napi_env env, napi_callback_info info) {
   reader.handles = memory[0];
   reader.texts = memory[1];
   auto replay = std::make_unique<Replay>();
-  std::span<uint32_t> stamps;
-  if (!take(env, memory[3], replay->values) || !take(env, memory[4], stamps) || !take(env, memory[5], replay->words) ||
+  if (!take(env, memory[3], replay->values) || !take(env, memory[4], replay->stamps) || !take(env, memory[5], replay->words) ||
       !take(env, memory[6], replay->floats) || !take_pages(env, memory[2], facts.subspan(6), replay->pages)) {
     return fail(env, kUsage);
   }
-  replay->stamps = stamps;
   replay->run = static_cast<uint32_t>(facts[0]);
   replay->shape = facts[1];
   replay->wanted = facts[2];
@@ -1098,6 +1124,7 @@ napi_value replay_batch(napi_env env, napi_callback_info info) {
   batch.lane = static_cast<int32_t>(lane);
   instance->tools.keep = &instance->keep;
   instance->tools.buffer = &instance->buffer;
+  instance->tools.netlink = &instance->netlink;
   instance->text_of = 0;
   return make_int(env, batch.run(instance->replays, instance->tools, left));
 }

@@ -23,12 +23,14 @@ import {
   type DirectoryWatch,
   type EthtoolCalls,
   type IoctlDirection,
+  type BoundField,
   type BoundNumber,
   type ClockBounds,
   type ExpectedMember,
   type KernelClock,
   type Merge,
   type MountStats,
+  type NetlinkQuestion,
   type PageDeflater,
   type PagePlan,
   type PerfCounters,
@@ -514,14 +516,14 @@ class NativePerf implements PerfCounters {
 }
 
 /** Step kinds and modes of binding.cpp, in the order of its enums. */
-const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable', 'table', 'clock'] as const;
-const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact'] as const;
+const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable', 'table', 'clock', 'answer', 'sockets'] as const;
+const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact', 'present'] as const;
 
 /** Steps as a list of words, with their numbers, handles and texts beside it. */
 class NativeSteps implements ReplaySteps {
   readonly words: number[] = [];
   readonly figures: number[] = [];
-  readonly handles: Handle[] = [];
+  readonly handles: (Handle | Uint8Array)[] = [];
   readonly texts: string[] = [];
   durationSlot = -1;
 
@@ -602,6 +604,35 @@ class NativeSteps implements ReplaySteps {
   private use(reader: object, type: new (...args: never[]) => { readonly handle: Handle }): void {
     if (!(reader instanceof type)) throw new TypeError('a step needs a reader of the addon');
     this.words.push(this.handles.push(reader.handle) - 1);
+  }
+
+  answer(
+    question: NetlinkQuestion,
+    answer: Uint8Array,
+    loose: readonly (readonly [from: number, to: number])[] = [],
+    bounds: readonly BoundField[] = [],
+  ): void {
+    this.begin('answer');
+    this.question(question);
+    this.bytes(answer);
+    this.words.push(loose.length, ...loose.flat(), bounds.length, ...bounds.flatMap(({ at, bytes }) => [at, bytes]));
+    this.bounds(bounds.map((bound, at) => ({ ...bound, at })));
+  }
+
+  sockets(question: NetlinkQuestion, type: number, bounds: readonly BoundNumber[]): void {
+    this.begin('sockets');
+    this.question(question);
+    this.words.push(type);
+    this.bounds(bounds);
+  }
+
+  private question({ protocol, request, isStrict = false }: NetlinkQuestion): void {
+    this.words.push(protocol, isStrict ? 1 : 0);
+    this.bytes(request);
+  }
+
+  private bytes(bytes: Uint8Array): void {
+    this.words.push(this.handles.push(bytes) - 1);
   }
 
   private bounds(bounds: readonly BoundNumber[]): void {

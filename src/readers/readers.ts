@@ -203,12 +203,25 @@ export interface BoundNumber {
    * rising: `number / over`, but never less than the slot has. restarting: the same, and a fall by `times` or more is a change.
    * product: the number times that at `by`. sum: as scaled, of the number and every `by`th behind it, of whole rows of `by`.
    * exact: as scaled, and 2^53 or more is a change. still: nothing is set, and another number than `times` is a change.
+   * present: as scaled, and the series is left out while the number is 0.
    */
-  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product' | 'still' | 'sum' | 'exact';
+  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product' | 'still' | 'sum' | 'exact' | 'present';
   readonly by?: number;
   readonly times?: number;
   readonly over?: number;
   readonly again?: number;
+}
+
+/** As for Readers.netlink. */
+export interface NetlinkQuestion {
+  readonly protocol: number;
+  readonly request: Uint8Array;
+  readonly isStrict?: boolean;
+}
+
+/** A number of so many bytes in an answer. */
+export interface BoundField extends BoundNumber {
+  readonly bytes: 4 | 8;
 }
 
 /** What becomes of the fields of the clock; `state` cannot be bound. */
@@ -231,6 +244,18 @@ export interface ReplaySteps {
   table(source: Source, bounds: readonly BoundNumber[]): void;
   /** Asks for the kernel's clock, which must be in this state. */
   clock(state: number, bounds: ClockBounds): void;
+  /**
+   * Asks the kernel over netlink; the answer must be like the last but for the loose bytes.
+   * @param loose offsets of the first byte and of the one behind the last, in their order
+   * @param bounds of numbers in the answer: `at` is the offset of the first byte
+   */
+  answer(question: NetlinkQuestion, answer: Uint8Array, loose?: readonly (readonly [from: number, to: number])[], bounds?: readonly BoundField[]): void;
+  /**
+   * Asks for sockets (sock_diag(7)) and counts them; an answer without any is a change.
+   * @param type of the messages that are sockets
+   * @param bounds of 14 numbers: sockets by state, 0 to 11, bytes received that wait, bytes to send that wait
+   */
+  sockets(question: NetlinkQuestion, type: number, bounds: readonly BoundNumber[]): void;
   /** A table of mounts (mountinfo): read only when the kernel says that something was mounted or unmounted. */
   mountTable(source: Source): void;
   set(set: SourceSet, members: readonly ExpectedMember[]): void;

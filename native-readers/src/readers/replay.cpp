@@ -91,6 +91,7 @@ double wall_ms() noexcept { return clock_ms(CLOCK_REALTIME); }
 
 void Replay::leave_unset() noexcept {
   for (Bound& bound : bounds) {
+    if (bound.mode == BoundMode::present) continue;
     if (bound.mode == BoundMode::still || bound.slot >= stamps.size() || stamps[bound.slot] != run) bound.slot = kNoBound;
   }
 }
@@ -104,6 +105,7 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
     if (step.first_bound + uint64_t{step.bounds} > bounds.size() || step.slot >= slots) return false;
     const bool is_scan = step.kind == StepKind::scan || step.kind == StepKind::table || step.kind == StepKind::mount_table;
     if (is_scan && (step.source == nullptr || step.format == nullptr)) return false;
+    if (!step.known.is_sound()) return false;
     if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
     if (step.mount_flags.size() != step.mount_status.size()) return false;
@@ -171,6 +173,20 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
     case StepKind::clock: {
       std::array<double, kClockNumbers> numbers{};
       return read_clock(numbers) == step.state && apply(own, numbers);
+    }
+    case StepKind::answer: {
+      if (tools.netlink->ask(step.question.protocol, step.question.is_strict, step.question.request) != 0) return false;
+      const std::span<const uint8_t> answer = tools.netlink->answer();
+      if (!step.known.is_like(answer)) return false;
+      const size_t count = step.known.fields.size();
+      tools.numbers.resize(std::max(tools.numbers.size(), count));
+      step.known.read(answer, tools.numbers);
+      return apply(own, std::span<const double>(tools.numbers).first(count));
+    }
+    case StepKind::sockets: {
+      if (tools.netlink->ask(step.question.protocol, step.question.is_strict, step.question.request) != 0) return false;
+      std::array<double, kSocketNumbers> numbers{};
+      return count_sockets(tools.netlink->answer(), step.type, numbers) && apply(own, numbers);
     }
     case StepKind::mount_table: {
       if (step.source->is_still()) return true;
@@ -243,6 +259,11 @@ bool Replay::apply(std::span<const Bound> some, std::span<const double> numbers)
       case BoundMode::rising:
       case BoundMode::restarting:
         value = std::max(value, numbers[bound.at] / bound.over);
+        break;
+      case BoundMode::present:
+        value = numbers[bound.at] * bound.times / bound.over;
+        // Any other run's number leaves it out.
+        stamps[bound.slot] = numbers[bound.at] > 0 ? run : run - 1;
         break;
       case BoundMode::product:
         value = numbers[bound.at] * numbers[bound.with];

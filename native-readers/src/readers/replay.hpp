@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "readers/answers.hpp"
 #include "readers/mounts.hpp"
+#include "readers/netlink.hpp"
 #include "readers/page.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
@@ -50,6 +52,8 @@ enum class BoundMode : uint8_t {
   sum,
   // As scaled, but 2^53 or more, which a double may not hold exactly, is left to JavaScript.
   exact,
+  // As scaled, but the series is left out while the number is 0.
+  present,
 };
 
 struct Bound {
@@ -71,7 +75,7 @@ struct ExpectedMember {
   // Index among the replay's bounds, or kNoBound.
   uint32_t bound;
 };
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets };
 
 struct Step {
   StepKind kind;
@@ -87,7 +91,12 @@ struct Step {
   std::vector<double> mount_flags;
   // set
   std::vector<ExpectedMember> members;
-  // scan, table, mounts, clock: a range of bounds
+  // answer, sockets
+  Question question;
+  KnownAnswer known;
+  // sockets: type of the messages
+  uint16_t type = 0;
+  // scan, table, mounts, clock, answer, sockets: a range of bounds
   uint32_t first_bound = 0;
   uint32_t bounds = 0;
   // wall
@@ -116,6 +125,7 @@ struct ReplayPage {
 struct ScanTools {
   const KeepRule* keep;
   TextBuffer* buffer;
+  NetlinkClient* netlink;
   std::vector<double> numbers;
   std::vector<int32_t> status;
 };
@@ -126,7 +136,7 @@ struct Replay {
   std::vector<Bound> bounds;
   std::vector<ReplayPage> pages;
   std::span<double> values;
-  std::span<const uint32_t> stamps;
+  std::span<uint32_t> stamps;
   // The sheet's run that JavaScript made last: its set of series is the replayed runs' too.
   uint32_t run = 0;
   int32_t shape = 0;

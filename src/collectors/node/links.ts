@@ -1,5 +1,5 @@
-import type { Readers } from '../../readers/readers.ts';
-import { attribute, attributesOf, dumpRequest, payloads, textOf, u32, u32Bytes } from './netlink.ts';
+import type { NetlinkQuestion, Readers } from '../../readers/readers.ts';
+import { attribute, attributesOf, type ByteRange, dumpRequest, looseAttributes, payloads, textOf, u32, u32Bytes } from './netlink.ts';
 
 export const NETLINK_ROUTE = 0;
 const RTM_NEWLINK = 16;
@@ -10,22 +10,20 @@ const IFLA_IFNAME = 3;
 const IFLA_EXT_MASK = 29;
 /** Not the counters, which are most of an answer. */
 const RTEXT_FILTER_SKIP_STATS = 8;
-const REQUEST = dumpRequest(RTM_GETLINK, Buffer.concat([Buffer.alloc(IFINFO_BYTES), attribute(IFLA_EXT_MASK, u32Bytes(RTEXT_FILTER_SKIP_STATS))]));
+/** What `linksAnswer` asks. */
+export const LINKS_QUESTION: NetlinkQuestion = {
+  protocol: NETLINK_ROUTE,
+  request: dumpRequest(RTM_GETLINK, Buffer.concat([Buffer.alloc(IFINFO_BYTES), attribute(IFLA_EXT_MASK, u32Bytes(RTEXT_FILTER_SKIP_STATS))])),
+};
 
 /** `02:fc:00:00:00:01`, of as many bytes as there are; '' where there are none. */
 export function hardwareAddress(bytes: Buffer | undefined): string {
   return bytes === undefined ? '' : Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** Names of the network devices by number; undefined without the native readers. Throws ReaderError and CollectError. */
-export function linkNames(readers: Pick<Readers, 'netlink'>): ReadonlyMap<number, string> | undefined {
-  const answer = linksAnswer(readers);
-  return answer === undefined ? undefined : namesIn(answer);
-}
-
 /** The devices as the kernel tells of them, without their counters: equal bytes say the same. Undefined without the native readers. Throws ReaderError. */
 export function linksAnswer(readers: Pick<Readers, 'netlink'>): Buffer | undefined {
-  return readers.netlink(NETLINK_ROUTE, REQUEST);
+  return readers.netlink(LINKS_QUESTION.protocol, LINKS_QUESTION.request);
 }
 
 /** Names by number in such an answer. Throws CollectError. */
@@ -35,4 +33,9 @@ export function namesIn(answer: Buffer): ReadonlyMap<number, string> {
     names.set(u32(link, INDEX_AT), textOf(attributesOf(link.subarray(IFINFO_BYTES)).get(IFLA_IFNAME)));
   }
   return names;
+}
+
+/** What is no name in such an answer: figures and timers move from run to run. */
+export function looseInLinks(answer: Buffer): readonly ByteRange[] {
+  return looseAttributes(answer, RTM_NEWLINK, IFINFO_BYTES, (type) => type !== IFLA_IFNAME);
 }

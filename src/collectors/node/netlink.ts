@@ -97,6 +97,22 @@ export function attributesOf(bytes: Buffer): ReadonlyMap<number, Buffer> {
   return new Map(attributesIn(bytes));
 }
 
+/** Offsets of the first byte and of the one behind the last. */
+export type ByteRange = readonly [from: number, to: number];
+
+/** Where bytes that were cut out of an answer are in it. */
+export function rangeIn(answer: Buffer, part: Buffer): ByteRange {
+  const from = part.byteOffset - answer.byteOffset;
+  return [from, from + part.length];
+}
+
+/** Payloads of those attributes of the messages of a type that are loose (see ReplaySteps.answer). @param header bytes in front of the attributes */
+export function looseAttributes(answer: Buffer, type: number, header: number, isLoose: (attribute: number) => boolean): ByteRange[] {
+  return [...payloads(answer, type, header)].flatMap((message) =>
+    [...attributesIn(message.subarray(header))].flatMap(([attribute, payload]) => (isLoose(attribute) ? [rangeIn(answer, payload)] : [])),
+  );
+}
+
 /** Text up to its NUL. */
 export function textOf(bytes: Buffer | undefined): string {
   if (bytes === undefined) return '';

@@ -1,8 +1,8 @@
 import { absent, OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
 import { addressText } from '../ip-address.ts';
-import { linkNames, NETLINK_ROUTE } from '../links.ts';
-import { attributesOf, dumpRequest, payloads, u16, u32 } from '../netlink.ts';
+import { LINKS_QUESTION, linksAnswer, looseInLinks, namesIn, NETLINK_ROUTE } from '../links.ts';
+import { attributesOf, dumpRequest, looseAttributes, payloads, u16, u32 } from '../netlink.ts';
 import type { NodePart } from '../part.ts';
 
 const INFO = family('node_network_route_info', 'gauge', 'A route, as labels.', ['device', 'src', 'dest', 'gw', 'priority', 'proto', 'weight']);
@@ -23,6 +23,8 @@ const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RTA_MULTIPATH = 9;
+/** Timers of a route. */
+const RTA_CACHEINFO = 12;
 /** struct rtnexthop: length, flags, hops, device number. */
 const HOP_BYTES = 8;
 
@@ -87,11 +89,14 @@ export const part: NodePart = {
   families: [INFO, ROUTES],
   open(scope) {
     const question = dumpRequest(RTM_GETROUTE, Buffer.alloc(MESSAGE_BYTES));
+    let links: Buffer | undefined;
+    let answer: Buffer | undefined;
     return {
       collect(sheet) {
-        const names = linkNames(scope.readers);
-        const answer = scope.readers.netlink(NETLINK_ROUTE, question);
-        if (names === undefined || answer === undefined) return absent('the native readers are not built: node has no netlink sockets');
+        links = linksAnswer(scope.readers);
+        answer = scope.readers.netlink(NETLINK_ROUTE, question);
+        if (links === undefined || answer === undefined) return absent('the native readers are not built: node has no netlink sockets');
+        const names = namesIn(links);
         const counts = new Map<string, number>();
         for (const route of payloads(answer, RTM_NEWROUTE, MESSAGE_BYTES)) {
           if (route[TYPE_AT] !== RTN_UNICAST) continue;
@@ -113,6 +118,12 @@ export const part: NodePart = {
         }
         for (const [device, count] of counts) sheet.sample(ROUTES, [device], count);
         return OK;
+      },
+      replay(_, steps) {
+        if (links === undefined || answer === undefined) return;
+        steps.answer(LINKS_QUESTION, links, looseInLinks(links));
+        const loose = looseAttributes(answer, RTM_NEWROUTE, MESSAGE_BYTES, (type) => type === RTA_CACHEINFO);
+        steps.answer({ protocol: NETLINK_ROUTE, request: question }, answer, loose);
       },
     };
   },

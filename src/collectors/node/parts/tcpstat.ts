@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { absent, OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
-import { ReaderError } from '../../../readers/readers.ts';
+import { type BoundNumber, ReaderError } from '../../../readers/readers.ts';
+import { ABSENCE_MS } from '../absence.ts';
 import { dumpRequest, payloads, u32, u32Bytes } from '../netlink.ts';
 import type { NodePart } from '../part.ts';
 
@@ -49,6 +50,9 @@ export const part: NodePart = {
     /** A kernel may have done away with the older question. */
     let knowsBoth = true;
     const counts = new Float64Array(NAMES.length);
+    /** Whether the kernel has IPv6; it may be loaded later. */
+    let hasSix = false;
+    let lookAgainMs = Number.NEGATIVE_INFINITY;
 
     const askBoth = (): Buffer | undefined => {
       try {
@@ -65,7 +69,10 @@ export const part: NodePart = {
         let received = 0;
         let transmitted = 0;
         let sockets = 0;
-        const hasSix = existsSync(scope.proc('net/tcp6'));
+        if (scope.monotonicMs() >= lookAgainMs) {
+          hasSix = existsSync(scope.proc('net/tcp6'));
+          lookAgainMs = scope.monotonicMs() + ABSENCE_MS;
+        }
         const answers: { readonly answer: Buffer | undefined; readonly type: number }[] = [];
         const answer = hasSix && knowsBoth ? askBoth() : undefined;
         if (answer !== undefined) answers.push({ answer, type: TCPDIAG_GETSOCK });
@@ -88,6 +95,16 @@ export const part: NodePart = {
         sheet.sample(STATES_FAMILY, ['rx_queued_bytes'], received);
         sheet.sample(STATES_FAMILY, ['tx_queued_bytes'], transmitted);
         return OK;
+      },
+      replay(sheet, steps) {
+        const bound = (state: string, at: number, mode: 'present' | 'scaled'): BoundNumber => ({ at, slot: sheet.slot(STATES_FAMILY, [state]), mode });
+        const states = NAMES.map((name, at) => bound(name, at, 'present'));
+        const queues = [bound('rx_queued_bytes', NAMES.length, 'scaled'), bound('tx_queued_bytes', NAMES.length + 1, 'scaled')];
+        steps.until(lookAgainMs);
+        if (hasSix && knowsBoth) steps.sockets({ protocol: NETLINK_SOCK_DIAG, request: both }, TCPDIAG_GETSOCK, [...states, ...queues]);
+        // Two answers are added up by each run.
+        else if (hasSix) steps.until(Number.NEGATIVE_INFINITY);
+        else steps.sockets({ protocol: NETLINK_SOCK_DIAG, request: four }, SOCK_DIAG_BY_FAMILY, [...states, ...queues]);
       },
     };
   },
