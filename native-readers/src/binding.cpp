@@ -25,6 +25,7 @@
 #include "core/page_deflate.hpp"
 #include "readers/clock.hpp"
 #include "readers/device_call.hpp"
+#include "readers/lane.hpp"
 #include "readers/listeners.hpp"
 #include "readers/machine.hpp"
 #include "readers/merge.hpp"
@@ -56,6 +57,9 @@ struct Instance {
   ReplayLayout replay_layout{};
   std::vector<std::unique_ptr<Replay>> replays;
   std::vector<napi_ref> kept;
+  // Without a bell: the thread is no lane.
+  Lane lane;
+  napi_ref lane_memory = nullptr;
   NetlinkClient netlink;
   std::vector<MergePage> merge_pages;
   ScanTools tools{nullptr, nullptr, nullptr, std::vector<double>(4096), {}};
@@ -1101,32 +1105,43 @@ napi_value replay_drop(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
-// replayBatch(control, floats, owners, lane, left): jobs left for JavaScript, or -1 when nothing was due
-napi_value replay_batch(napi_env env, napi_callback_info info) {
-  constexpr const char* kUsage = "replayBatch(control, floats, owners, lane, left)";
-  std::array<napi_value, 5> arguments{};
-  ReplayBatch batch{};
+// lane([control, floats, owners, left, bell], number): the lane whose turns this thread takes
+napi_value set_lane(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "lane([control, floats, owners, left, bell], number)";
+  std::array<napi_value, 2> arguments{};
+  std::array<napi_value, 5> memory{};
+  Lane lane;
   std::span<int32_t> owners;
-  std::span<int32_t> left;
-  uint32_t lane = 0;
+  std::span<int32_t> bell;
+  uint32_t number = 0;
   Instance* instance = instance_of(env);
-  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], batch.control) ||
-      !take(env, arguments[1], batch.control_floats) || !take(env, arguments[2], owners) || !take(env, arguments[3], lane) ||
-      !take(env, arguments[4], left)) {
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  for (uint32_t i = 0; i < memory.size(); ++i) {
+    if (napi_get_element(env, arguments[0], i, &memory[i]) != napi_ok) return fail(env, kUsage);
+  }
+  if (!take(env, memory[0], lane.control) || !take(env, memory[1], lane.floats) || !take(env, memory[2], owners) ||
+      !take(env, memory[3], lane.left) || !take(env, memory[4], bell) || !take(env, arguments[1], number) ||
+      !lane.is_sound(instance->replay_layout)) {
     return fail(env, kUsage);
   }
-  const ReplayLayout& layout = instance->replay_layout;
-  const auto last_word = static_cast<size_t>(std::max({layout.current, layout.busy, layout.due + layout.due_words - 1}));
-  const auto last_float = static_cast<size_t>(std::max({layout.current_ms, layout.batch_ended_ms, layout.batch_cpu_ms}));
-  if (layout.due_words == 0 || last_word >= batch.control.size() || last_float >= batch.control_floats.size()) return fail(env, kUsage);
-  batch.layout = &layout;
-  batch.owners = owners;
-  batch.lane = static_cast<int32_t>(lane);
+  lane.owners = owners;
+  lane.number = static_cast<int32_t>(number);
+  lane.bell = bell.data();
+  drop_reference(env, instance->lane_memory);
+  if (napi_create_reference(env, arguments[0], 1, &instance->lane_memory) != napi_ok) return fail(env, "cannot keep memory");
+  instance->lane = lane;
+  return make_undefined(env);
+}
+
+// turn(): flags and number of jobs left, see Lane
+napi_value turn(napi_env env, napi_callback_info) {
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || instance->lane.bell == nullptr) return fail(env, "turn() without a lane");
   instance->tools.keep = &instance->keep;
   instance->tools.buffer = &instance->buffer;
   instance->tools.netlink = &instance->netlink;
   instance->text_of = 0;
-  return make_int(env, batch.run(instance->replays, instance->tools, left));
+  return make_int(env, static_cast<int32_t>(instance->lane.turn(instance->replay_layout, instance->replays, instance->tools)));
 }
 
 // --- Machine ---
@@ -1445,7 +1460,8 @@ NAPI_MODULE_INIT() {
       {"replayLayout", replay_layout},
       {"replayArm", replay_arm},
       {"replayDrop", replay_drop},
-      {"replayBatch", replay_batch},
+      {"lane", set_lane},
+      {"turn", turn},
       {"uname", uname_fields},
       {"threadCpuSeconds", thread_cpu},
       {"clock", clock_numbers},

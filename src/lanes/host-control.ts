@@ -1,3 +1,4 @@
+import { TURN, TURN_LEFT_SHIFT } from '../readers/readers.ts';
 import { ring } from './bell.ts';
 
 /** Control words of a host lane, shared by the lane and the main thread. */
@@ -26,7 +27,11 @@ const CPU_MS = 2;
 const START_AT_MS = 3;
 const STARTED_MS = 4;
 const WAKE_AT_MS = 5;
-const FLOATS = 6;
+/** Start of the last plan begun, and when the next is likely to be; the lane's own, monotonic ms, NaN for not known. */
+const LAST_PLAN_MS = 6;
+const LIKELY_MS = 7;
+const SLEEP_MS = 8;
+const FLOATS = 9;
 
 // States of a plan.
 const NO_PLAN = 0;
@@ -36,10 +41,15 @@ const STARTED_STATE = 2;
 const WAKE_SLACK_MS = 0.2;
 
 /** The layout as replayed runs are told of it, in the order of native-readers' ReplayLayout. */
-export const CONTROL_LAYOUT: readonly number[] = [CURRENT, BUSY, DUE, DUE_WORDS, CURRENT_MS, ENDED_MS, CPU_MS];
+export const CONTROL_LAYOUT: readonly number[] = [
+  ...[STOP, MAIL, CURRENT, BUSY, PLAN, FENCE, DUE, PLANNED, DUE_WORDS, PLANNED_STATE, STARTED_STATE],
+  ...[CURRENT_MS, ENDED_MS, CPU_MS, START_AT_MS, STARTED_MS, WAKE_AT_MS, LAST_PLAN_MS, LIKELY_MS, SLEEP_MS],
+];
 
 export function makeHostControl(): HostControlMemory {
-  return { words: new SharedArrayBuffer(FLOATS_AT + FLOATS * 8) };
+  const memory = { words: new SharedArrayBuffer(FLOATS_AT + FLOATS * 8) };
+  new Float64Array(memory.words, FLOATS_AT).fill(Number.NaN, LAST_PLAN_MS, SLEEP_MS);
+  return memory;
 }
 
 /** Both sides of the control words. */
@@ -121,14 +131,41 @@ export class HostControl {
     return Atomics.load(this.words, STOP) === 1;
   }
 
+  /**
+   * What `Replays.turns` does in a thread that can replay runs: begins the plan whose time has come, and takes what is due into
+   * `left`. When that is nothing, the lane may `sleep`.
+   */
+  turn(nowMs: number, left: Int32Array): number {
+    if (Atomics.load(this.words, MAIL) === 1 || this.stopped) return TURN.told;
+    const said = this.#beginPlan(nowMs) ? 0 : TURN.unplanned;
+    const count = this.#takeDue(left);
+    if (count > 0) return said | TURN.ran | (count << TURN_LEFT_SHIFT);
+    this.#idle();
+    this.rest(nowMs);
+    return said;
+  }
+
+  /** False when a plan was likely, and none is there. */
+  #beginPlan(nowMs: number): boolean {
+    const planMs = this.floats[START_AT_MS] as number;
+    if (this.#takePlan(nowMs)) {
+      this.floats[LIKELY_MS] = planMs + (planMs - (this.floats[LAST_PLAN_MS] as number));
+      this.floats[LAST_PLAN_MS] = planMs;
+      return true;
+    }
+    if (!(nowMs >= (this.floats[LIKELY_MS] as number))) return true;
+    this.floats[LIKELY_MS] = Number.NaN;
+    return Atomics.load(this.words, PLAN) !== NO_PLAN;
+  }
+
   /** Makes the planned jobs due when their time has come. Whether it has. */
-  startPlanned(nowMs: number): boolean {
+  #takePlan(nowMs: number): boolean {
     if (Atomics.load(this.words, PLAN) !== PLANNED_STATE || nowMs < (this.floats[START_AT_MS] as number)) return false;
     // Before the plan is taken: the main thread must not see a lane without a plan and idle.
     Atomics.store(this.words, BUSY, 1);
     this.floats[STARTED_MS] = nowMs;
     if (Atomics.compareExchange(this.words, PLAN, PLANNED_STATE, STARTED_STATE) !== PLANNED_STATE) {
-      this.idle();
+      this.#idle();
       return false;
     }
     for (let word = 0; word < DUE_WORDS; word++) {
@@ -139,26 +176,24 @@ export class HostControl {
   }
 
   /**
-   * How long the lane may sleep, milliseconds: to the start of the plan. Without one to when the next is likely to begin, since
-   * the main thread then need not ring; a lane that finds none sleeps on.
-   * @param likelyMs when the next plan is likely to begin, monotonic ms; NaN for not known
+   * The lane has nothing to do: says until when it sleeps, which is the start of the plan, and without one when the next is likely
+   * to begin, since the main thread then need not ring. A lane that finds none sleeps on.
    */
-  sleepMs(nowMs: number, likelyMs: number): number {
+  rest(nowMs: number): void {
+    const likelyMs = this.floats[LIKELY_MS] as number;
     const wakeAt = likelyMs > nowMs ? likelyMs : Number.POSITIVE_INFINITY;
     this.floats[WAKE_AT_MS] = wakeAt;
+    this.floats[SLEEP_MS] = wakeAt - nowMs;
     Atomics.add(this.words, FENCE, 1);
-    if (Atomics.load(this.words, PLAN) !== PLANNED_STATE) return wakeAt - nowMs;
+    if (Atomics.load(this.words, PLAN) !== PLANNED_STATE) return;
     const startAt = this.floats[START_AT_MS] as number;
     this.floats[WAKE_AT_MS] = startAt;
-    return Math.max(0, startAt - nowMs);
+    this.floats[SLEEP_MS] = Math.max(0, startAt - nowMs);
   }
 
-  get isPlanned(): boolean {
-    return Atomics.load(this.words, PLAN) !== NO_PLAN;
-  }
-
-  get startAtMs(): number {
-    return this.floats[START_AT_MS] as number;
+  /** How long the lane may sleep, milliseconds, from when it said so on. */
+  get sleepMs(): number {
+    return this.floats[SLEEP_MS] as number;
   }
 
   takeMail(): boolean {
@@ -166,7 +201,8 @@ export class HostControl {
   }
 
   /** Takes the due jobs, in order of their ids, into `out`; returns how many. To be followed by `batchEnded`. */
-  takeDue(out: Int32Array): number {
+  #takeDue(out: Int32Array): number {
+    this.floats[CPU_MS] = 0;
     Atomics.store(this.words, BUSY, 1);
     let count = 0;
     for (let word = 0; word < DUE_WORDS; word++) {
@@ -186,13 +222,14 @@ export class HostControl {
     Atomics.store(this.words, CURRENT, job + 1);
   }
 
+  /** @param cpuMs of the jobs that a turn had left, which comes to that of the turn */
   batchEnded(monotonicMs: number, cpuMs: number): void {
     this.floats[ENDED_MS] = monotonicMs;
-    this.floats[CPU_MS] = cpuMs;
-    this.idle();
+    this.floats[CPU_MS] = this.batchCpuMs + cpuMs;
+    this.#idle();
   }
 
-  idle(): void {
+  #idle(): void {
     Atomics.store(this.words, BUSY, 0);
   }
 

@@ -4,6 +4,7 @@ import type { HostModule, HostSession, Outcome } from '../collect/contract.ts';
 import { preloadModules } from '../collect/load-module.ts';
 import { loadReaders } from '../readers/load.ts';
 import { settling } from '../readers/settle.ts';
+import { TURN, TURN_LEFT_SHIFT } from '../readers/readers.ts';
 import { systemClock } from '../model/clock.ts';
 import { listen, ring } from './bell.ts';
 import { CONTROL_LAYOUT, HostControl, type HostControlMemory, MAX_JOBS } from './host-control.ts';
@@ -38,13 +39,18 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const readers = loadReaders();
   const control = new HostControl(task.control);
   const owners = new Int32Array(task.owners);
-  const builderBell = new Int32Array(task.builderBell);
+  const bell = new Int32Array(task.builderBell);
   const replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT]));
   const jobs = new Map<number, { job: Job; replay: Replay | undefined; session: () => HostSession }>();
   const sessions = new Map<string, HostSession>();
-  const due = new Int32Array(MAX_JOBS);
+  /** Jobs of a batch that cannot be replayed. */
+  const left = new Int32Array(MAX_JOBS);
   const now = systemClock.monotonicMs;
   const settle = settling();
+  const turn =
+    replays === undefined
+      ? (): number => control.turn(now(), left)
+      : replays.turns({ words: control.words, floats: control.floats, owners, left, bell, number: task.lane });
   const tell = (news: LaneNews): void => task.port.postMessage(news);
 
   const add = async (spec: JobSpec): Promise<void> => {
@@ -111,37 +117,28 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (outcome !== undefined) replay?.arm(session(), outcome.kind);
   };
 
-  /** Fills `due` with the jobs that are for `run`; -1 when nothing was due at all. */
-  const take = (): number => {
-    if (replays !== undefined) return replays.batch(control.words, control.floats, owners, task.lane, due);
-    const count = control.takeDue(due);
-    if (count > 0) return count;
-    control.idle();
-    return -1;
-  };
-
-  /** Start of the last plan begun, and when the next is likely to be, monotonic ms. */
-  let lastPlanMs = Number.NaN;
-  let likelyMs = Number.NaN;
-  for (let heard = 0; !control.stopped; heard = listen(control.words, heard, 0, control.sleepMs(now(), likelyMs))) {
-    if (control.takeMail()) await handleMail();
-    const planMs = control.startAtMs;
-    if (control.startPlanned(now())) {
-      likelyMs = planMs + (planMs - lastPlanMs);
-      lastPlanMs = planMs;
-    } else if (now() >= likelyMs) {
-      likelyMs = Number.NaN;
-      if (!control.isPlanned) task.port.postMessage({ kind: 'unplanned' } satisfies LaneUnplanned);
-    }
+  const runLeft = async (count: number): Promise<void> => {
     const cpuBefore = readers.threadCpuSeconds();
-    const count = take();
-    if (count < 0) continue;
     // Jobs are told before they are due: what came between the two looks must not be taken for removed.
     if (control.takeMail()) await handleMail();
-    for (let i = 0; i < count; i++) run(due[i] as number);
-    if (count > 0) control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
-    if (!readers.buildViews(builderBell)) ring(builderBell);
-    settle();
+    for (let i = 0; i < count; i++) run(left[i] as number);
+    control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
+    if (!readers.buildViews(bell)) ring(bell);
+    control.rest(now());
+  };
+
+  for (let heard = 0; ; ) {
+    const said = turn();
+    if ((said & TURN.told) !== 0) {
+      if (control.stopped) break;
+      if (control.takeMail()) await handleMail();
+      continue;
+    }
+    if ((said & TURN.unplanned) !== 0) task.port.postMessage({ kind: 'unplanned' } satisfies LaneUnplanned);
+    if (said >>> TURN_LEFT_SHIFT > 0) await runLeft(said >>> TURN_LEFT_SHIFT);
+    else if ((said & TURN.unbuilt) !== 0) ring(bell);
+    if ((said & TURN.ran) !== 0 && settle()) control.rest(now());
+    heard = listen(control.words, heard, 0, control.sleepMs);
   }
   for (const session of sessions.values()) session.close();
 }

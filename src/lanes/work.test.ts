@@ -5,7 +5,7 @@ import { type HostSession, OK } from '../collect/contract.ts';
 import { PLAIN } from '../collect/variant.ts';
 import { family } from '../model/family.ts';
 import { addonPath, nativeReaders } from '../readers/native.ts';
-import type { Replays } from '../readers/readers.ts';
+import { type Replays, TURN_LEFT_SHIFT } from '../readers/readers.ts';
 import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from './host-control.ts';
 import { Job, type JobSpec, type LaneNews, Replay } from './work.ts';
 
@@ -65,10 +65,11 @@ for (const [what, replay] of [
     const control = new HostControl(makeHostControl());
     const owners = new Int32Array(MAX_JOBS).fill(LANE);
     const left = new Int32Array(MAX_JOBS);
+    const bell = new Int32Array(new SharedArrayBuffer(4));
+    const turn = replays.turns({ words: control.words, floats: control.floats, owners, left, bell, number: LANE });
     for (let run = 0; run < 4; run++) {
       for (const { job } of jobs) control.due(job.spec.id);
-      const count = replays.batch(control.words, control.floats, owners, LANE, left);
-      const ids = [...left.subarray(0, count)];
+      const ids = [...left.subarray(0, turn() >>> TURN_LEFT_SHIFT)];
       assert.deepEqual(ids, run === 0 ? [0, 1] : [0]);
       for (const id of ids) {
         const { job, replay } = jobs[id] as (typeof jobs)[number];

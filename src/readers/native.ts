@@ -28,6 +28,7 @@ import {
   type ClockBounds,
   type ExpectedMember,
   type KernelClock,
+  type LaneMemory,
   type Merge,
   type MountStats,
   type NetlinkQuestion,
@@ -125,7 +126,8 @@ interface Addon {
   replayLayout(layout: Int32Array): void;
   replayArm(job: number, steps: Int32Array, figures: Float64Array, memory: readonly unknown[], facts: Int32Array): void;
   replayDrop(job: number): void;
-  replayBatch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number;
+  lane(memory: readonly unknown[], number: number): void;
+  turn(): number;
   exitNow(code: number): never;
   collectGarbage(): void;
   trimMemory(): void;
@@ -669,8 +671,9 @@ class NativeReplays implements Replays {
     this.addon.replayDrop(job);
   }
 
-  batch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number {
-    return this.addon.replayBatch(control, floats, owners, lane, left);
+  turns({ words, floats, owners, left, bell, number }: LaneMemory): () => number {
+    this.addon.lane([words, floats, owners, left, bell], number);
+    return this.addon.turn;
   }
 }
 

@@ -307,11 +307,36 @@ export interface Replays {
   /** From now on runs of the job are replayed, until one meets a change. @param job id, below 2048 */
   arm(job: number, steps: ReplaySteps, memory: ReplayMemory): void;
   drop(job: number): void;
-  /**
-   * Takes the due jobs of a lane and runs those that can be replayed. Returns how many ids it left in `left`; -1 when nothing
-   * was due. With none left the batch has been ended as well.
-   */
-  batch(control: Int32Array, floats: Float64Array, owners: Int32Array, lane: number, left: Int32Array): number;
+  /** What this thread does as a lane each time it wakes, see `TURN`. There is one lane in a thread. */
+  turns(lane: LaneMemory): () => number;
+}
+
+/**
+ * Answer of a turn: these bits, and above them how many jobs it left to be run, whose ids are in `left`. With none left, what
+ * was due has been run, the batch ended, the views built, and the control says how long to sleep.
+ */
+export const TURN = {
+  /** There is mail, or the lane is to stop. Nothing else was done. */
+  told: 1,
+  /** A plan was likely to begin, and none was there. */
+  unplanned: 2,
+  /** Jobs were due. */
+  ran: 4,
+  /** Views wait for the builder. */
+  unbuilt: 8,
+} as const;
+export const TURN_LEFT_SHIFT = 4;
+
+export interface LaneMemory {
+  /** Of the lane's control, as its layout says. */
+  readonly words: Int32Array;
+  readonly floats: Float64Array;
+  /** By job: the lane that may run it. */
+  readonly owners: Int32Array;
+  readonly left: Int32Array;
+  /** The builder's. */
+  readonly bell: Int32Array;
+  readonly number: number;
 }
 
 /** An encoding plan: everything of a page that stays the same while the set of series does. */

@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
-#include <charconv>
 #include <cmath>
 #include <ctime>
+#include <utility>
 
 #include "readers/clock.hpp"
 #include "readers/machine.hpp"
@@ -16,7 +15,6 @@ namespace readers {
 namespace {
 
 constexpr double kNanosecondsPerMs = 1e6;
-constexpr uint32_t kWordBits = 32;
 // Whole numbers below are exact in a double.
 constexpr double kLargestExact = 9'007'199'254'740'992.0;
 
@@ -127,8 +125,7 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
   return true;
 }
 
-bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double started_ms) noexcept {
-  const double cpu_before = thread_cpu_seconds();
+bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double started_ms, double& cpu_seconds) noexcept {
   const int32_t number = ((shared(words, layout.state).load() >> 2) + 1) % layout.run_modulus;
   const int32_t running = number * 4 + layout.running;
   floats[static_cast<size_t>(layout.run_started)] = started_ms;
@@ -143,7 +140,8 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   if (!print(layout, running, buffer, started_ms)) return false;
   floats[static_cast<size_t>(layout.run_ended)] = ended_ms;
   floats[static_cast<size_t>(layout.run_seconds)] = seconds;
-  floats[static_cast<size_t>(layout.run_cpu_seconds)] = thread_cpu_seconds() - cpu_before;
+  const double cpu_before = std::exchange(cpu_seconds, thread_cpu_seconds());
+  floats[static_cast<size_t>(layout.run_cpu_seconds)] = cpu_seconds - cpu_before;
   int32_t expected = running;
   // The main thread may have given the run up meanwhile; JavaScript then counts it as late.
   if (!shared(words, layout.state).compare_exchange_strong(expected, running - layout.running + layout.idle)) return false;
@@ -295,42 +293,6 @@ bool Replay::print(const ReplayLayout& layout, int32_t running, int32_t buffer, 
   words[static_cast<size_t>(layout.shapes) + side] = shape;
   floats[static_cast<size_t>(layout.page_started) + side] = started_ms;
   return true;
-}
-
-int32_t ReplayBatch::run(std::span<const std::unique_ptr<Replay>> replays, ScanTools& tools, std::span<int32_t> left) noexcept {
-  const double cpu_before = thread_cpu_seconds();
-  shared(control, layout->busy).store(1);
-  int32_t taken = 0;
-  int32_t untouched = 0;
-  for (int32_t word = 0; word < layout->due_words; ++word) {
-    if (shared(control, layout->due + word).load() == 0) continue;
-    auto bits = static_cast<uint32_t>(shared(control, layout->due + word).exchange(0));
-    for (; bits != 0; bits &= bits - 1) {
-      const auto job = static_cast<uint32_t>(word) * kWordBits + static_cast<uint32_t>(std::countr_zero(bits));
-      ++taken;
-      Replay* replay = job < replays.size() ? replays[job].get() : nullptr;
-      const bool is_own = job < owners.size() && std::atomic_ref<const int32_t>(owners[job]).load() == lane;
-      if (replay != nullptr && is_own) {
-        const double started_ms = monotonic_ms();
-        control_floats[static_cast<size_t>(layout->current_ms)] = started_ms;
-        shared(control, layout->current).store(static_cast<int32_t>(job) + 1);
-        const bool is_done = replay->perform(*layout, tools, started_ms);
-        shared(control, layout->current).store(0);
-        if (is_done) continue;
-      }
-      if (static_cast<size_t>(untouched) < left.size()) left[static_cast<size_t>(untouched++)] = static_cast<int32_t>(job);
-    }
-  }
-  if (taken == 0) {
-    shared(control, layout->busy).store(0);
-    return -1;
-  }
-  control_floats[static_cast<size_t>(layout->batch_cpu_ms)] = (thread_cpu_seconds() - cpu_before) * 1000;
-  if (untouched == 0) {
-    control_floats[static_cast<size_t>(layout->batch_ended_ms)] = monotonic_ms();
-    shared(control, layout->busy).store(0);
-  }
-  return untouched;
 }
 
 }  // namespace readers

@@ -27,10 +27,12 @@ struct ReplayLayout {
   int32_t idle, running, run_modulus;
   // Float64 words of a channel.
   int32_t page_started, run_started, run_ended, run_seconds, run_cpu_seconds;
-  // Int32 words of a control.
-  int32_t current, busy, due, due_words;
+  // Int32 words of a control; `due` and `planned` are `due_words` long.
+  int32_t stop, mail, current, busy, plan, fence, due, planned, due_words;
+  // States of `plan`: one is there, it has been begun.
+  int32_t plan_there, plan_begun;
   // Float64 words of a control.
-  int32_t current_ms, batch_ended_ms, batch_cpu_ms;
+  int32_t current_ms, batch_ended_ms, batch_cpu_ms, start_at_ms, begun_ms, wake_at_ms, last_plan_ms, likely_ms, sleep_ms;
 };
 inline constexpr size_t kReplayLayoutWords = sizeof(ReplayLayout) / sizeof(int32_t);
 
@@ -155,25 +157,13 @@ struct Replay {
   // True when every index lies within its array.
   [[nodiscard]] bool is_sound(const ReplayLayout& layout) const noexcept;
   // One run. False when JavaScript has to do it; nothing was published then, and sources count as changed.
-  [[nodiscard]] bool perform(const ReplayLayout& layout, ScanTools& tools, double started_ms) noexcept;
+  // `cpu_seconds`: of the thread, at the start; after a run that was published, at its end.
+  [[nodiscard]] bool perform(const ReplayLayout& layout, ScanTools& tools, double started_ms, double& cpu_seconds) noexcept;
 
  private:
   [[nodiscard]] bool read_step(const Step& step, ScanTools& tools) noexcept;
   [[nodiscard]] bool apply(std::span<const Bound> some, std::span<const double> numbers) noexcept;
   [[nodiscard]] bool print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept;
-};
-
-// The due jobs of a lane: those with a replay are performed, the others are told.
-struct ReplayBatch {
-  const ReplayLayout* layout;
-  std::span<int32_t> control;
-  std::span<double> control_floats;
-  std::span<const int32_t> owners;
-  int32_t lane;
-
-  // Takes what is due. Returns the number of jobs written to `left`, for JavaScript to run, or -1 when nothing was due.
-  // When nothing is left the batch is ended as well.
-  [[nodiscard]] int32_t run(std::span<const std::unique_ptr<Replay>> replays, ScanTools& tools, std::span<int32_t> left) noexcept;
 };
 
 // CLOCK_MONOTONIC and the wall clock, milliseconds.

@@ -18,7 +18,7 @@ import { randomFrom } from '../../../test/support/random.ts';
 import { Job, Replay } from '../../lanes/work.ts';
 import { systemClock } from '../../model/clock.ts';
 import { addonPath, nativeReaders } from '../../readers/native.ts';
-import type { Replays } from '../../readers/readers.ts';
+import { type Replays, TURN, TURN_LEFT_SHIFT } from '../../readers/readers.ts';
 import { open, report } from './collect.ts';
 
 const STEPS = 12;
@@ -51,16 +51,19 @@ function mutated(text: string, random: () => number, withTexts: boolean): string
 class Driven {
   readonly #job: Job;
   readonly #replay: Replay;
-  readonly #replays: Replays;
+  readonly #turn: () => number;
   readonly #session: ReturnType<typeof open>;
   readonly #control = new HostControl(makeHostControl());
-  readonly #owners = new Int32Array(MAX_JOBS).fill(LANE);
+  readonly #left = new Int32Array(4);
   readonly #channel: Channel;
   replayed = 0;
 
   constructor(fixture: Fixture, roots: ReturnType<typeof rootsIn>, options: unknown) {
     const readers = nativeReaders();
-    this.#replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT])) as Replays;
+    const replays = readers.replays(Int32Array.from([...CHANNEL_LAYOUT, ...CONTROL_LAYOUT])) as Replays;
+    const { words, floats } = this.#control;
+    const owners = new Int32Array(MAX_JOBS).fill(LANE);
+    this.#turn = replays.turns({ words, floats, owners, left: this.#left, bell: new Int32Array(new SharedArrayBuffer(4)), number: LANE });
     const memory = makeChannel([PLAIN, { name: 'other', labels: [['target', 'a']] }], 1 << 20, [EMPTY_PAGE, EMPTY_PAGE]);
     this.#channel = new Channel(memory);
     const target = { name: 'local', settings: undefined, address: '' };
@@ -79,17 +82,16 @@ class Driven {
       channel: memory,
     };
     this.#job = new Job(spec, readers, report, () => undefined);
-    this.#replay = new Replay(this.#job, this.#replays);
+    this.#replay = new Replay(this.#job, replays);
     this.#session = open({ ...spec, readers, monotonicMs: systemClock.monotonicMs, wallMs: systemClock.wallMs, warn: () => undefined });
   }
 
   run(): string {
     this.#control.due(this.#job.spec.id);
-    const left = new Int32Array(4);
-    const count = this.#replays.batch(this.#control.words, this.#control.floats, this.#owners, LANE, left);
-    if (count === 0) this.replayed += 1;
+    const said = this.#turn();
+    if (said === TURN.ran) this.replayed += 1;
     else {
-      assert.deepEqual([count, left[0]], [1, this.#job.spec.id]);
+      assert.deepEqual([said, this.#left[0]], [TURN.ran | (1 << TURN_LEFT_SHIFT), this.#job.spec.id]);
       this.#collect();
     }
     const view = this.#channel.view(0, 0);
