@@ -77,6 +77,9 @@ interface View {
   owed: boolean;
 }
 
+/** The thread is tidied up after its third run, and once all views are armed it may have no other for hours. */
+const RUNS_BEFORE_ARMING = 2;
+
 const LAYOUT = Int32Array.of(...SHOWN_LAYOUT, ...VIEW_LAYOUT);
 
 /**
@@ -94,6 +97,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
   const selfChannel = new Channel(task.self.channel);
   const readers = loadReaders();
   const settle = settling();
+  let runs = 0;
   const selfSheet = new Sheet(readers, { maxSeries: 100_000, maxBytes: task.self.maxBytes });
   const selfPage = new SelfPage(selfSheet, task.self.cells);
   let selfJobs: (JobLabels & { channel: Channel })[] = [];
@@ -141,7 +145,7 @@ export default async function builder(task: BuilderTask): Promise<void> {
     const ended = systemClock.monotonicMs();
     view.target.publish(generation, built, ended, (ended - started) / 1000);
     // Nobody else can print the page about the daemon, and what others cannot compress as it is would be left to this thread.
-    if (!view.self && view.merger.isSettled && (!gzip || gzipped?.isKnown === true)) arm(view, gzip);
+    if (runs >= RUNS_BEFORE_ARMING && !view.self && view.merger.isSettled && (!gzip || gzipped?.isKnown === true)) arm(view, gzip);
     return true;
   };
 
@@ -217,7 +221,9 @@ export default async function builder(task: BuilderTask): Promise<void> {
       if (!view.target.built || now - view.target.usedMs > task.idleMs) continue;
       if (versionOf(view) !== view.target.version) worked = build(view) || worked;
     }
-    if (worked) settle();
+    if (!worked) continue;
+    runs += 1;
+    settle();
   }
 }
 

@@ -7,7 +7,7 @@ import { PLAIN } from '../../collect/variant.ts';
 import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from '../../lanes/host-control.ts';
 import { family } from '../../model/family.ts';
 import { addonPath, nativeReaders } from '../../readers/native.ts';
-import type { BoundField, Replays } from '../../readers/readers.ts';
+import { type BoundField, type Replays, TURN } from '../../readers/readers.ts';
 import { linksAnswer, LINKS_QUESTION, looseInLinks } from './links.ts';
 import type { ByteRange } from './netlink.ts';
 
@@ -32,9 +32,11 @@ function replayed(answer: Uint8Array, loose: readonly ByteRange[], field?: Omit<
   steps.answer(LINKS_QUESTION, answer, loose, field === undefined ? [] : [{ ...field, slot }]);
   replays.arm(JOB, steps, channel.replayMemory(sheet, 'ok'));
   control.due(JOB);
-  const left = replays.batch(control.words, control.floats, new Int32Array(MAX_JOBS).fill(LANE), LANE, new Int32Array(1));
+  const owners = new Int32Array(MAX_JOBS).fill(LANE);
+  const bell = new Int32Array(new SharedArrayBuffer(4));
+  const said = replays.turns({ words: control.words, floats: control.floats, owners, left: new Int32Array(1), bell, number: LANE })();
   replays.drop(JOB);
-  return left === 0 ? (sheet.values[slot] ?? Number.NaN) : undefined;
+  return said === TURN.ran ? (sheet.values[slot] ?? Number.NaN) : undefined;
 }
 
 function links(): Buffer {
