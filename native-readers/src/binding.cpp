@@ -34,6 +34,7 @@
 #include "readers/page.hpp"
 #include "readers/perf_events.hpp"
 #include "readers/replay.hpp"
+#include "readers/rows.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
 #include "readers/watch.hpp"
@@ -75,7 +76,8 @@ enum class HandleKind : uint32_t {
   perf = 0x52504552,
   page_deflater = 0x52504746,
   view_build = 0x52564257,
-  tasks = 0x5254534b
+  tasks = 0x5254534b,
+  rows = 0x52524f57
 };
 
 struct Handle {
@@ -127,6 +129,12 @@ struct WatchHandle : Handle {
 
 struct TasksHandle : Handle {
   TaskCensus census;
+};
+
+struct RowsHandle : Handle {
+  RowTable table;
+  // Of a call; kept for its room.
+  std::vector<RowFile> files;
 };
 
 // --- Errors. None of these returns for its caller. ---
@@ -225,6 +233,11 @@ PerfHandle* take_perf(napi_env env, napi_value value) {
 TasksHandle* take_tasks(napi_env env, napi_value value) {
   Handle* handle = take_handle(env, value);
   return handle != nullptr && handle->kind == HandleKind::tasks ? static_cast<TasksHandle*>(handle) : nullptr;
+}
+
+RowsHandle* take_rows(napi_env env, napi_value value) {
+  Handle* handle = take_handle(env, value);
+  return handle != nullptr && handle->kind == HandleKind::rows ? static_cast<RowsHandle*>(handle) : nullptr;
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
@@ -441,6 +454,23 @@ napi_value scan_set(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, done, &result) == napi_ok ? result : fail(env, kUsage);
 }
 
+// scanMember(set, member, numbers): scan result
+napi_value scan_member(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 3> arguments{};
+  uint32_t number = 0;
+  std::span<double> numbers;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, "scanMember(set, member, numbers)");
+  SetHandle* handle = take_set(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], number) || !take(env, arguments[2], numbers)) {
+    return fail(env, "scanMember(set, member, numbers)");
+  }
+  Source* member = handle->set.member(number);
+  if (member == nullptr) return fail(env, "scanMember: no such member");
+  instance->text_of = 0;
+  return make_scan_result(env, member->scan(handle->format, instance->keep, instance->buffer, numbers));
+}
+
 // readMember(set, member): 0 or -errno; the text is then had by bytes() and tokens()
 napi_value read_member(napi_env env, napi_callback_info info) {
   std::array<napi_value, 2> arguments{};
@@ -456,9 +486,6 @@ napi_value read_member(napi_env env, napi_callback_info info) {
   return make_int(env, -error);
 }
 
-// A shape as a number that JavaScript keeps whole.
-double shape_number(uint64_t shape) { return static_cast<double>(shape >> 11U); }
-
 // memberShape(set, member): shape of the last scan
 napi_value member_shape(napi_env env, napi_callback_info info) {
   std::array<napi_value, 2> arguments{};
@@ -468,7 +495,7 @@ napi_value member_shape(napi_env env, napi_callback_info info) {
   if (handle == nullptr || !take(env, arguments[1], number)) return fail(env, "memberShape(set, member)");
   const Source* member = handle->set.member(number);
   if (member == nullptr) return fail(env, "memberShape: no such member");
-  return make_number(env, shape_number(member->shape()));
+  return make_number(env, static_cast<double>(shape_number(member->shape())));
 }
 
 // textShape(set): shape of the text that readMember has read, or undefined when the buffer holds another's
@@ -479,7 +506,8 @@ napi_value text_shape(napi_env env, napi_callback_info info) {
   SetHandle* handle = take_set(env, arguments[0]);
   if (handle == nullptr) return fail(env, "textShape(set)");
   if (instance->text_of != handle->serial) return make_undefined(env);
-  return make_number(env, shape_number(scan_text(instance->buffer.view(), handle->format, {}).shape));
+  const Scan found = scan_text(instance->buffer.view(), handle->format, {});
+  return make_number(env, static_cast<double>(shape_number(found.shape)));
 }
 
 // closeSet(set)
@@ -490,6 +518,120 @@ napi_value close_set(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return fail(env, "closeSet(set)");
   handle->set.close();
   return make_undefined(env);
+}
+
+// --- Rows ---
+
+// rows(rules): handle. Four words per rule: RowRule, column, two more
+napi_value rows(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 1> arguments{};
+  std::span<int32_t> rules;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take(env, arguments[0], rules)) return fail(env, "rows(rules)");
+  return make_external(env, std::unique_ptr<RowsHandle>(new RowsHandle{{HandleKind::rows, ++instance->handles, Format()},
+                                                                       RowTable({rules.begin(), rules.end()}), {}}));
+}
+
+// learnRow(rows, file, shape, needs, at, column, over, words): `words` are columns and values in turn
+napi_value learn_row(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "learnRow(rows, file, shape, needs, at, column, over, words)";
+  std::array<napi_value, 8> arguments{};
+  uint32_t file = 0;
+  double shape = 0;
+  RowPattern pattern;
+  std::span<int32_t> at;
+  std::span<int32_t> column;
+  std::span<double> over;
+  std::span<double> words;
+  if (!take_arguments(env, info, arguments)) return fail(env, kUsage);
+  RowsHandle* handle = take_rows(env, arguments[0]);
+  if (handle == nullptr || !take(env, arguments[1], file) || file >= kMostRowFiles ||
+      napi_get_value_double(env, arguments[2], &shape) != napi_ok || !take(env, arguments[3], pattern.needs) ||
+      !take(env, arguments[4], at) || !take(env, arguments[5], column) || !take(env, arguments[6], over) ||
+      !take(env, arguments[7], words) || column.size() < at.size() || over.size() < at.size() || !(shape >= 0)) {
+    return fail(env, kUsage);
+  }
+  pattern.shape = static_cast<uint64_t>(shape);
+  for (size_t i = 0; i < at.size(); ++i) {
+    pattern.targets.push_back({static_cast<uint32_t>(at[i]), static_cast<uint32_t>(column[i]), over[i]});
+  }
+  for (size_t i = 0; i + 1 < words.size(); i += 2) {
+    if (!(words[i] >= 0 && words[i] < UINT32_MAX)) return fail(env, kUsage);
+    pattern.words.push_back({static_cast<uint32_t>(words[i]), words[i + 1]});
+  }
+  handle->table.learn(file, std::move(pattern));
+  return make_undefined(env);
+}
+
+// Elements of a file in the list that fillRows takes.
+constexpr uint32_t kRowFileParts = 6;
+
+// Two sets, members, missing, [column of the count, whether it is a witness], times it was read at or an empty array.
+bool take_row_file(napi_env env, napi_value list, uint32_t from, RowFile& file) {
+  std::array<napi_value, kRowFileParts> parts{};
+  for (uint32_t i = 0; i < kRowFileParts; ++i) {
+    if (napi_get_element(env, list, from + i, &parts[i]) != napi_ok) return false;
+  }
+  for (size_t place = 0; place < file.places.size(); ++place) {
+    SetHandle* set = take_set(env, parts[place]);
+    if (set == nullptr) return false;
+    file.places[place] = {&set->set, &set->format};
+  }
+  std::span<int32_t> members;
+  std::span<int32_t> missing;
+  std::span<int32_t> facts;
+  if (!take(env, parts[2], members) || !take(env, parts[3], missing) || !take(env, parts[4], facts) || facts.size() < 2 ||
+      !take(env, parts[5], file.read_ms)) {
+    return false;
+  }
+  file.members = members;
+  file.missing = missing;
+  file.counts = facts[0];
+  file.is_witness = facts[1] != 0;
+  return true;
+}
+
+// fillRows(rows, files, [rows, slots, states, movedMs, values, stamps, left], facts): rows left. `facts`: strides of rows and
+// slots, columns, run, number brought, then RowRest
+napi_value fill_rows(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "fillRows(rows, files, memory, facts)";
+  constexpr uint32_t kArrays = 7;
+  constexpr size_t kFacts = 8;
+  std::array<napi_value, 4> arguments{};
+  uint32_t parts = 0;
+  std::span<double> facts;
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  RowsHandle* handle = take_rows(env, arguments[0]);
+  if (handle == nullptr || napi_get_array_length(env, arguments[1], &parts) != napi_ok || parts % kRowFileParts != 0 ||
+      !take(env, arguments[3], facts) || facts.size() < kFacts) {
+    return fail(env, kUsage);
+  }
+  handle->files.resize(parts / kRowFileParts);
+  for (uint32_t i = 0; i < handle->files.size(); ++i) {
+    if (!take_row_file(env, arguments[1], i * kRowFileParts, handle->files[i])) return fail(env, kUsage);
+  }
+  std::array<napi_value, kArrays> arrays{};
+  for (uint32_t i = 0; i < kArrays; ++i) {
+    if (napi_get_element(env, arguments[2], i, &arrays[i]) != napi_ok) return fail(env, kUsage);
+  }
+  RowMemory memory;
+  std::span<uint8_t> states;
+  if (!take(env, arrays[0], memory.rows) || !take(env, arrays[1], memory.slots) || !take(env, arrays[2], states) ||
+      !take(env, arrays[3], memory.moved_ms) || !take(env, arrays[4], memory.values) || !take(env, arrays[5], memory.stamps) ||
+      !take(env, arrays[6], memory.left)) {
+    return fail(env, kUsage);
+  }
+  memory.states = states;
+  memory.stride = static_cast<size_t>(facts[0]);
+  memory.slot_stride = static_cast<size_t>(facts[1]);
+  memory.columns = static_cast<size_t>(facts[2]);
+  memory.run = static_cast<uint32_t>(facts[3]);
+  memory.brought = facts[4];
+  memory.rest = {facts[5], facts[6], facts[7]};
+  instance->text_of = 0;
+  const int32_t left = handle->table.fill(handle->files, memory, instance->keep, instance->buffer);
+  return left < 0 ? fail(env, "fillRows: arrays that do not fit each other") : make_int(env, left);
 }
 
 // --- Mounts ---
@@ -1439,6 +1581,10 @@ NAPI_MODULE_INIT() {
       {"memberShape", member_shape},
       {"textShape", text_shape},
       {"closeSet", close_set},
+      {"scanMember", scan_member},
+      {"rows", rows},
+      {"learnRow", learn_row},
+      {"fillRows", fill_rows},
       {"mounts", mounts},
       {"setPaths", set_paths},
       {"runMounts", run_mounts},

@@ -16,6 +16,7 @@ int main() {
   tests::test_view_builds();
   tests::test_mounts();
   tests::test_kernel_calls();
+  tests::test_rows();
   std::printf("unit: %zu checks\n", tests::checks().load());
   return 0;
 }

@@ -12,5 +12,6 @@ void test_page_deflater();
 void test_view_builds();
 void test_mounts();
 void test_kernel_calls();
+void test_rows();
 
 }  // namespace tests

@@ -42,6 +42,11 @@ import {
   type ReplaySteps,
   type Source,
   type SourceFormat,
+  type RowFile,
+  type RowMemory,
+  type RowRule,
+  type RowShape,
+  type RowTable,
   type SourceSet,
   type TaskCensus,
   type Token,
@@ -73,6 +78,11 @@ interface Addon {
   memberShape(set: Handle, member: number): number;
   textShape(set: Handle): number | undefined;
   closeSet(set: Handle): void;
+  /** As `scan`. */
+  scanMember(set: Handle, member: number, numbers: Float64Array): number;
+  rows(rules: Int32Array): Handle;
+  learnRow(rows: Handle, file: number, shape: number, needs: number, at: Int32Array, column: Int32Array, over: Float64Array, words: Float64Array): void;
+  fillRows(rows: Handle, files: readonly unknown[], memory: readonly unknown[], facts: Float64Array): number;
   encode(
     blob: Uint8Array,
     ops: Uint32Array,
@@ -352,6 +362,19 @@ class NativeSet implements SourceSet {
     }
   }
 
+  scanMember(member: number): void {
+    let result = this.addon.scanMember(this.handle, member, this.numbers);
+    if (result > 0 && (result & NEED_MORE) !== 0) {
+      this.numbers = new Float64Array((result >> COUNT_SHIFT) * 2);
+      result = this.addon.scanMember(this.handle, member, this.numbers);
+      // Longer still by now: the next scan has room for it.
+      if (result > 0 && (result & NEED_MORE) !== 0) result = 1;
+    }
+    this.start[member] = 0;
+    this.status[member] = result < 0 ? result : result & CHANGED;
+    this.counts[member] = result < 0 ? 0 : result >> COUNT_SHIFT;
+  }
+
   rows(member: number): Token[][] {
     const status = this.addon.readMember(this.handle, member);
     const path = this.paths[member] ?? '';
@@ -383,6 +406,49 @@ class NativeSet implements SourceSet {
     const counts = new Uint32Array(length);
     counts.set(this.counts);
     this.counts = counts;
+  }
+}
+
+/** Kinds of rules, in the order of RowRule in rows.hpp. */
+const ROW_RULES = ['difference', 'sum', 'absentAtZero', 'absentUnless', 'brought'] as const satisfies readonly RowRule['kind'][];
+
+function ruleWords(rule: RowRule): number[] {
+  const [a, b] =
+    rule.kind === 'difference'
+      ? [rule.of, rule.less]
+      : rule.kind === 'sum'
+        ? [rule.from, rule.count]
+        : rule.kind === 'absentUnless'
+          ? [rule.positive, 0]
+          : [0, 0];
+  return [ROW_RULES.indexOf(rule.kind), rule.to, a, b];
+}
+
+class NativeRows implements RowTable {
+  private readonly addon: Addon;
+  private readonly handle: Handle;
+  private readonly facts = new Float64Array(8);
+
+  constructor(addon: Addon, rules: readonly RowRule[]) {
+    this.addon = addon;
+    this.handle = addon.rows(Int32Array.from(rules.flatMap(ruleWords)));
+  }
+
+  learn(file: number, shape: number, { needs, at, column, over, words }: RowShape): void {
+    const flat = Float64Array.from(words.flatMap(({ column: word, value }) => [word, value]));
+    this.addon.learnRow(this.handle, file, shape, needs, at, column, over, flat);
+  }
+
+  fill(files: readonly RowFile[], memory: RowMemory): number {
+    const parts: unknown[] = [];
+    for (const { sets, members, missing, facts, readMs } of files) {
+      const [kept, opened] = sets;
+      if (!(kept instanceof NativeSet) || !(opened instanceof NativeSet)) throw new TypeError('rows need sets of the addon');
+      parts.push(kept.handle, opened.handle, members, missing, facts, readMs);
+    }
+    const { rows, slots, states, movedMs, values, stamps, left, rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs } = memory;
+    this.facts.set([rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs]);
+    return this.addon.fillRows(this.handle, parts, [rows, slots, states, movedMs, values, stamps, left], this.facts);
   }
 }
 
@@ -773,6 +839,10 @@ class NativeReaders implements Readers {
 
   set(format?: SourceFormat): SourceSet {
     return new NativeSet(this.addon, wholeFormat(format), this.largestTextBytes);
+  }
+
+  rowTable(rules: readonly RowRule[]): RowTable {
+    return new NativeRows(this.addon, rules);
   }
 
   mounts(): MountStats {

@@ -66,6 +66,8 @@ export interface SourceSet {
   remove(member: number): void;
   /** Scans every member. Afterwards `status`, `start` and `numbers` speak of this scan. */
   scan(): void;
+  /** Scans one member; `numbers` then holds its numbers alone. */
+  scanMember(member: number): void;
   /** Per member: 0 same shape, 1 changed, negative = -errno (`too large` is -27, EFBIG), and -1000 for an unused number. */
   readonly status: Int32Array;
   /** Per member: first index into `numbers`. */
@@ -80,6 +82,79 @@ export interface SourceSet {
   /** The same of the text that `rows` has just read; undefined when the buffer holds another's. */
   rowsShape(): number | undefined;
   close(): void;
+}
+
+/**
+ * What is done with a row of numbers once they are read; columns are places in the row, and a value of minus infinity says that
+ * there is no such series.
+ * difference: `to` is what `of` has more than `less`, or 0. sum: `to` is the sum of `count` columns from `from` on, seconds of
+ * whole nanoseconds, absent when 0. absentAtZero: `to` is left out when it is 0. absentUnless: `to` is left out unless `positive` is
+ * above 0. brought: `to` is a number that each run brings.
+ */
+export type RowRule =
+  | { readonly kind: 'difference'; readonly to: number; readonly of: number; readonly less: number }
+  | { readonly kind: 'sum'; readonly to: number; readonly from: number; readonly count: number }
+  | { readonly kind: 'absentAtZero'; readonly to: number }
+  | { readonly kind: 'absentUnless'; readonly to: number; readonly positive: number }
+  | { readonly kind: 'brought'; readonly to: number };
+
+/** One file of many cgroups; what is said by cgroup is said by its index. */
+export interface RowFile {
+  readonly sets: readonly [SourceSet, SourceSet];
+  /** Twice the member's number plus the place of its set; negative for none. */
+  readonly members: Int32Array;
+  /** The errno, negative, that says that it has no such file; 0 where it has. */
+  readonly missing: Int32Array;
+  /** The column that takes how many numbers there are, or -1; 1 when its numbers tell whether the cgroup is at work. */
+  readonly facts: Int32Array;
+  /** Milliseconds: when it was read last; empty for a file that never rests. */
+  readonly readMs: Float64Array;
+}
+
+/** Rows by cgroup, where they go, and what becomes of them. */
+export interface RowMemory {
+  readonly rows: Float64Array;
+  readonly rowStride: number;
+  readonly slots: Int32Array;
+  readonly slotStride: number;
+  /** Numbers of a row that have slots. */
+  readonly columns: number;
+  /** 0: no row. 1: one whose numbers alone may have changed. 2: to be left. */
+  readonly states: Uint8Array;
+  /** Milliseconds: when a witness moved last. */
+  readonly movedMs: Float64Array;
+  /** Of the sheet. */
+  readonly values: Float64Array;
+  readonly stamps: Uint32Array;
+  readonly run: number;
+  /** Receives the indices of rows that are left. */
+  readonly left: Int32Array;
+  /** For rules of that kind. */
+  readonly brought: number;
+  readonly nowMs: number;
+  /** A file that may rest is not read for `trustMs`, half of that for some, after a reading made `afterMs` or longer after a witness moved. */
+  readonly afterMs: number;
+  readonly trustMs: number;
+}
+
+/**
+ * Reads the files of many cgroups, finishes their rows and puts them in slots, by one call for as long as nothing but numbers
+ * changes. A row is left alone, or half done, when a text has another shape, a file answers otherwise, or a series has no slot yet.
+ */
+export interface RowTable {
+  /** Numbers of texts with this shape (`SourceSet.shape`) of the file at this place go to these columns, divided by `over`. */
+  learn(file: number, shape: number, bound: RowShape): void;
+  /** Returns how many rows are left. */
+  fill(files: readonly RowFile[], memory: RowMemory): number;
+}
+
+export interface RowShape {
+  /** Numbers a text must have. */
+  readonly needs: number;
+  readonly at: Int32Array;
+  readonly column: Int32Array;
+  readonly over: Float64Array;
+  readonly words: readonly { readonly column: number; readonly value: number }[];
 }
 
 /** statfs(2) on threads that may block for ever: at most one call per path is under way in the whole process. */
@@ -370,6 +445,8 @@ export interface Readers {
   readonly native: boolean;
   source(path: string, format?: SourceFormat): Source;
   set(format?: SourceFormat): SourceSet;
+  /** Undefined without the addon: rows are worked out in TypeScript then, which is the oracle. */
+  rowTable(rules: readonly RowRule[]): RowTable | undefined;
   mounts(): MountStats;
   /**
    * Undefined without the addon: node reports changes through an event loop, which collecting threads do not run. Throws

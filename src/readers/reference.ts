@@ -321,6 +321,23 @@ class ReferenceSet implements SourceSet {
     this.numbers.set(all);
   }
 
+  scanMember(member: number): void {
+    const source = this.members[member];
+    if (source === undefined) throw new TypeError('no such member');
+    this.start[member] = 0;
+    this.counts[member] = 0;
+    try {
+      this.status[member] = source.scan() ? 1 : 0;
+      if (source.count > this.numbers.length) this.numbers = new Float64Array(source.count * 2);
+      this.numbers.set(source.numbers.subarray(0, source.count));
+      this.counts[member] = source.count;
+    } catch (error) {
+      if (!(error instanceof ReaderError)) throw error;
+      this.status[member] = source.errno;
+    }
+    this.shared.lastScanned = undefined;
+  }
+
   rows(member: number): Token[][] {
     const source = this.members[member];
     if (source === undefined) throw new TypeError('no such member');
@@ -630,6 +647,10 @@ class ReferenceReaders implements Readers {
 
   set(format?: SourceFormat): SourceSet {
     return new ReferenceSet(wholeFormat(format), this.shared);
+  }
+
+  rowTable(): undefined {
+    return undefined;
   }
 
   mounts(): MountStats {

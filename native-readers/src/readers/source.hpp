@@ -27,6 +27,9 @@ struct [[nodiscard]] ScanResult {
   size_t count = 0;
 };
 
+// A shape as a number that JavaScript keeps whole.
+[[nodiscard]] constexpr uint64_t shape_number(uint64_t shape) noexcept { return shape >> 11U; }
+
 class Source {
  public:
   explicit Source(std::string path) noexcept : path_(std::move(path)) {}

@@ -13,24 +13,27 @@ export function baseGroup(layout: Layout, procfs: string, wallMs: () => number):
   const columns = columnsOf(BASE, ['scrapeError']);
   const [created, started, seen, health] = [columns.at('creationTime'), columns.at('startTime'), columns.at('lastSeen'), columns.at('healthState')];
   const madeAt = new WeakMap<Cgroup, number>();
-  let boot = 0;
+  /** Of this run, once it was asked for. */
+  let boot: number | undefined;
   let now = 0;
   return {
     columns: columns.list,
     files: [],
     prepare() {
       now = Math.floor(wallMs() / 1000);
-      boot = bootSeconds(procfs, wallMs());
+      boot = undefined;
     },
-    derive(row, cgroup) {
+    settle(row, cgroup) {
       let made = madeAt.get(cgroup);
+      boot ??= bootSeconds(procfs, wallMs());
       if (made === undefined) madeAt.set(cgroup, (made = Math.floor(creationSeconds(layout, cgroup.id, boot, now))));
       const { created: madeByRuntime = 0, health: check = NO_CHECK } = cgroup.identity ?? {};
       row[created] = madeByRuntime === 0 ? made : Math.floor(madeByRuntime);
       row[started] = made; // The cgroup of a container is made when it starts.
-      row[seen] = now;
       row[health] = check;
     },
+    rules: [{ kind: 'brought', to: seen }],
+    brought: () => now,
   };
 }
 

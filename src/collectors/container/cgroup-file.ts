@@ -1,5 +1,5 @@
 import type { Cgroup } from './tree.ts';
-import type { Readers, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
+import type { Readers, RowFile, RowTable, SourceFormat, SourceSet, Token } from '../../readers/readers.ts';
 import type { SteadyFile } from './steady-file.ts';
 import { faultOf, type Shape, ShapeBook, UNREAD } from './shape.ts';
 
@@ -38,6 +38,11 @@ export function descriptorLimit(limits: string): number {
 
 const UNUSED = -1000;
 
+const NEVER_MS = Number.NEGATIVE_INFINITY;
+
+/** Shapes of a file that a table is told of; a kernel has one or two. */
+const MAX_LEARNED = 64;
+
 export type Reading = 'ok' | 'missing' | 'gone' | 'unreadable';
 
 /** Which number of a scan goes to which column of the row, and its divisor. */
@@ -67,6 +72,10 @@ export interface FileKind {
   readonly steady?: boolean;
   /** Of a steady file that nobody writes to: asked once a scan, whether it may have changed for any cgroup. */
   moved?(): boolean;
+  /** Its numbers tell whether a cgroup is at work: CPU time, memory. See `activity.ts`. */
+  readonly witness?: 'cpu' | 'memory';
+  /** Costs much, and changes only of cgroups that are at work: need not be read of others. */
+  readonly rests?: boolean;
   /** Read only of cgroups where the first number of a steady file of the group is above 0: elsewhere it says nothing. */
   readonly ifAbove0?: string;
   /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
@@ -77,6 +86,7 @@ export interface FileKind {
 export interface CgroupFile {
   add(cgroup: Cgroup): void;
   remove(index: number): void;
+  /** Brings all rows up to date, but for those of files that a RowTable reads. */
   scan(): void;
   /**
    * Puts the numbers of the last scan of one cgroup into its row. `missing`: the cgroup has no such file; `gone`: it had,
@@ -94,16 +104,23 @@ export function pathOf(kind: FileKind, root: string, { id }: Cgroup): string {
  * One file of many cgroups, all read by one call. Descriptors are kept within the budget; files beyond it are opened for
  * each scan. Where the numbers of a text go is worked out once per shape of text, not per cgroup.
  */
-export class LiveFile implements CgroupFile {
+export class LiveFile implements CgroupFile, RowFile {
   readonly #kind: FileKind;
   readonly #root: string;
   readonly #budget: DescriptorBudget;
   /** Those whose descriptors are kept, and those that are opened for each scan. */
-  readonly #sets: readonly [SourceSet, SourceSet];
+  readonly sets: readonly [SourceSet, SourceSet];
   /** By set: members. */
   readonly #sizes = [0, 0];
   /** By cgroup index: twice the member number, plus the place of its set; -1 for none. */
-  #member = new Int32Array(64).fill(-1);
+  members = new Int32Array(64).fill(-1);
+  /** By cgroup index: the status that says that it has no such file, as it did the last time. */
+  missing = new Int32Array(64);
+  readonly facts: Int32Array;
+  /** By cgroup index, for a file that may rest: when it was read. */
+  readMs: Float64Array;
+  /** Shapes that a table knows. */
+  readonly #learned = new Set<number>();
   /** By cgroup index. */
   readonly #shapes: (Shape | undefined)[] = [];
   /** By cgroup index: 1 once the file was read. */
@@ -123,10 +140,13 @@ export class LiveFile implements CgroupFile {
     this.#root = root;
     this.#budget = budget;
     this.#book = new ShapeBook(kind);
-    this.#sets = [readers.set(kind.format), readers.set({ ...kind.format, reopen: true })];
+    this.readMs = new Float64Array(kind.rests === true ? this.members.length : 0).fill(NEVER_MS);
+    this.facts = Int32Array.of(kind.counts ?? -1, kind.witness === undefined ? 0 : 1);
+    this.sets = [readers.set(kind.format), readers.set({ ...kind.format, reopen: true })];
   }
 
   add(cgroup: Cgroup): void {
+    if (cgroup.index >= this.members.length) this.#grow(cgroup.index + 1);
     if (this.#condition === undefined) this.#join(cgroup);
     else this.#candidates[cgroup.index] = cgroup;
   }
@@ -138,39 +158,71 @@ export class LiveFile implements CgroupFile {
 
   #join(cgroup: Cgroup): void {
     const { index } = cgroup;
-    if (index >= this.#member.length) this.#grow(index + 1);
     const path = this.#kind.path === undefined ? pathOf(this.#kind, this.#root, cgroup) : this.#kind.path(cgroup);
     if (path === undefined) return;
     const place = this.#kind.format.reopen !== true && this.#budget.take() ? 0 : 1;
     this.#sizes[place] = (this.#sizes[place] as number) + 1;
-    this.#member[index] = this.#sets[place].add(path) * 2 + place;
+    this.members[index] = this.sets[place].add(path) * 2 + place;
     this.#shapes[index] = undefined;
     this.#seen[index] = 0;
+    this.missing[index] = 0;
   }
 
   #leave(index: number): void {
-    const member = this.#member[index] ?? -1;
+    const member = this.members[index] ?? -1;
     if (member < 0) return;
     const place = (member & 1) as 0 | 1;
-    this.#sets[place].remove(member >> 1);
+    this.sets[place].remove(member >> 1);
     this.#sizes[place] = (this.#sizes[place] as number) - 1;
     if (place === 0) this.#budget.give();
-    this.#member[index] = -1;
+    this.members[index] = -1;
+  }
+
+  /** Works out which cgroups the file is read of. */
+  sift(): void {
+    if (this.#condition !== undefined) this.#sift(this.#condition);
   }
 
   scan(): void {
-    if (this.#condition !== undefined) this.#sift(this.#condition);
-    for (const [place, set] of this.#sets.entries()) if ((this.#sizes[place] as number) > 0) set.scan();
+    this.sift();
+    for (const [place, set] of this.sets.entries()) if ((this.#sizes[place] as number) > 0) set.scan();
+  }
+
+  /**
+   * Reads the file of one cgroup into its row, for a table that has left it, and tells the table what it has learnt.
+   * @param place of the file in the table
+   */
+  reread(cgroup: Cgroup, row: Float64Array, table: RowTable, place: number): Reading {
+    const { index } = cgroup;
+    const member = this.members[index] ?? -1;
+    if (member < 0) return this.read(cgroup, row);
+    const set = this.sets[(member & 1) as 0 | 1];
+    const at = member >> 1;
+    set.scanMember(at);
+    this.#shapes[index] = undefined;
+    const reading = this.read(cgroup, row);
+    this.missing[index] = reading === 'missing' ? (set.status[at] ?? 0) : 0;
+    if (index < this.readMs.length) this.readMs[index] = NEVER_MS;
+    if (reading === 'ok' && this.#kind.counts === undefined) this.#teach(table, place, set, set.shape(at));
+    return reading;
+  }
+
+  #teach(table: RowTable, place: number, set: SourceSet, number: number): void {
+    if (this.#learned.has(number) || this.#learned.size >= MAX_LEARNED) return;
+    const shape = this.#book.known(set, number);
+    if (shape === undefined) return;
+    this.#learned.add(number);
+    table.learn(place, number, shape);
   }
 
   read(cgroup: Cgroup, row: Float64Array): Reading {
     const { index } = cgroup;
-    const member = this.#member[index] ?? -1;
+    const member = this.members[index] ?? -1;
     if (member < 0) {
       if (this.#kind.path !== undefined && cgroup.identity !== undefined) this.add(cgroup); // Its name may have come; read from the next scan on.
       return 'missing';
     }
-    const set = this.#sets[(member & 1) as 0 | 1];
+    const set = this.sets[(member & 1) as 0 | 1];
     const at = member >> 1;
     const status = set.status[at] ?? UNUSED;
     if (status < 0) {
@@ -206,14 +258,14 @@ export class LiveFile implements CgroupFile {
   }
 
   close(): void {
-    for (const set of this.#sets) set.close();
+    for (const set of this.sets) set.close();
   }
 
   #sift(condition: SteadyFile): void {
     for (let index = 0; index < this.#candidates.length; index++) {
       const cgroup = this.#candidates[index];
       if (cgroup === undefined) continue;
-      const isRead = (this.#member[index] ?? -1) >= 0;
+      const isRead = (this.members[index] ?? -1) >= 0;
       if (condition.isAbove0(index) !== isRead) {
         if (isRead) this.#leave(index);
         else this.#join(cgroup);
@@ -222,10 +274,18 @@ export class LiveFile implements CgroupFile {
   }
 
   #grow(wanted: number): void {
-    const size = Math.max(wanted, this.#member.length * 2);
-    const member = new Int32Array(size).fill(-1);
-    member.set(this.#member);
-    this.#member = member;
+    const size = Math.max(wanted, this.members.length * 2);
+    const members = new Int32Array(size).fill(-1);
+    members.set(this.members);
+    this.members = members;
+    const missing = new Int32Array(size);
+    missing.set(this.missing);
+    this.missing = missing;
+    if (this.#kind.rests === true) {
+      const readMs = new Float64Array(size).fill(NEVER_MS);
+      readMs.set(this.readMs);
+      this.readMs = readMs;
+    }
     const seen = new Uint8Array(size);
     seen.set(this.#seen);
     this.#seen = seen;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
+import { Activity, KernelActs } from './activity.ts';
 import { baseGroup } from './base.ts';
 import { cpusetGroup, hugetlbGroup, numaGroup } from './rare.ts';
 import { BlockDevices } from './block-devices.ts';
@@ -55,11 +56,13 @@ export function open(scope: Scope): HostSession {
     warn,
   });
   const selection = selectionOf(options);
-  const shared = { tree, readers, budget: new DescriptorBudget(descriptorLimit(ownLimits())), warn, selection };
+  const kernel = new KernelActs(tree, readers, roots.procfs);
+  const budget = new DescriptorBudget(descriptorLimit(ownLimits()));
+  const shared = { tree, readers, budget, warn, selection, activity: new Activity(tree, kernel), monotonicMs };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
   const topology = new Topology(machine, roots.sysfs, monotonicMs);
   const mounts = new MountTable(roots, options.pod_mounts, monotonicMs);
-  const specs = groupSpecs(scope, options, tree, machine);
+  const specs = groupSpecs(scope, options, tree, machine, kernel);
   const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
   for (const part of scope.parts) {
     const systems = scope.parts.includes('disk') ? { mounts, procfs: roots.procfs } : undefined;
@@ -83,12 +86,13 @@ export function open(scope: Scope): HostSession {
     close(): void {
       for (const group of groups.values()) group.close();
       groups.clear();
+      kernel.close();
       tree.close();
     },
   };
 }
 
-function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine: MachineInfo): Record<string, () => GroupSpec> {
+function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine: MachineInfo, kernel: KernelActs): Record<string, () => GroupSpec> {
   const { roots, readers, wallMs, monotonicMs } = scope;
   const { layout } = tree;
   const unified = layout.kind === 'unified';
@@ -106,7 +110,7 @@ function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine
     hugetlb: () => hugetlbGroup(layout, roots.sysfs),
     memory_numa: numaGroup,
     memory: () => memoryGroup(unified, swapUsed),
-    oom_event: () => oomGroup(unified, roots.procfs),
+    oom_event: () => oomGroup(tree, kernel),
     pressure: () => pressureGroup(unified),
     process: () => processGroup(layout),
     process_files: () => processFilesGroup(layout, roots.procfs),

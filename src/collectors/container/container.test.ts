@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { CollectError } from '../../collect/contract.ts';
 import { referenceReaders } from '../../readers/reference.ts';
 import definition from './collector.ts';
+import { Activity, KernelActs } from './activity.ts';
 import { DescriptorBudget, descriptorLimit } from './cgroup-file.ts';
 import { Bench, fixture, samples, withTree } from './harness.ts';
 import { Sheet } from '../../collect/sheet.ts';
@@ -250,7 +251,15 @@ describe('container: descriptors', () => {
           monotonicMs: () => monotonicMs,
           ...(isWatched ? { watch: () => readers.watch() } : {}),
         });
-        const shared = { tree: cgroups, readers, budget: new DescriptorBudget(1000), warn: () => assert.fail(), selection: EVERYTHING };
+        const shared = {
+          tree: cgroups,
+          readers,
+          budget: new DescriptorBudget(1000),
+          warn: () => assert.fail(),
+          selection: EVERYTHING,
+          activity: new Activity(cgroups, new KernelActs(cgroups, readers, tree.roots.procfs)),
+          monotonicMs: () => monotonicMs,
+        };
         const group = new Group(
           shared,
           specGroup(false, () => ({ memory: 7, swap: 0 })),

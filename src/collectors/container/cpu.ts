@@ -2,7 +2,7 @@ import type { Scope } from '../../collect/contract.ts';
 import { type FileKind, keyed, ordered } from './cgroup-file.ts';
 import { Columns } from './columns.ts';
 import { CPU } from './families.ts';
-import { ABSENT, type GroupSpec, PLAIN_ONLY } from './group.ts';
+import { type GroupSpec, PLAIN_ONLY } from './group.ts';
 import { KUBELET } from './labels.ts';
 import type { Layout } from './layout.ts';
 
@@ -35,17 +35,13 @@ export function cpuGroup(unified: boolean, cpus: number): GroupSpec {
     columns: columns.list,
     extra: 1,
     files: unified ? v2(columns, quota) : v1(columns, quota, cpus),
-    derive(row) {
-      if (total >= 0) {
-        let nanoseconds = 0;
-        for (let c = 0; c < usages; c++) nanoseconds += Math.round((row[c] as number) * NANOSECONDS);
-        row[total] = nanoseconds === 0 ? ABSENT : nanoseconds / NANOSECONDS;
-      }
+    rules: [
+      ...(total >= 0 ? [{ kind: 'sum', to: total, from: columns.at('usage0'), count: usages } as const] : []),
       // The peer's rule: a cgroup that never ran on a CPU has no series for it.
-      for (let c = 0; c < usages; c++) if (row[c] === 0) row[c] = ABSENT;
+      ...Array.from({ length: usages }, (_, c) => ({ kind: 'absentAtZero', to: columns.at(`usage${c}`) }) as const),
       // -1 when unlimited on v1; `max` (bound to -1) on v2; 0 without the file.
-      if ((row[quota] as number) <= 0) for (const column of cfs) row[column] = ABSENT;
-    },
+      ...cfs.map((to) => ({ kind: 'absentUnless', to, positive: quota }) as const),
+    ],
   };
 }
 
@@ -53,7 +49,7 @@ function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
   const usages = Array.from({ length: Math.max(1, cpus) }, (_, cpu) => columns.to(`usage${cpu}`, NANOSECONDS));
   return [
     { ...ordered('cpu', QUOTA, [{ column: quota, over: 1 }]), steady: true },
-    ordered('cpuacct', cpus === 0 ? 'cpuacct.usage' : 'cpuacct.usage_percpu', usages),
+    { ...ordered('cpuacct', cpus === 0 ? 'cpuacct.usage' : 'cpuacct.usage_percpu', usages), witness: 'cpu' },
     keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }, true),
     {
       ...keyed('cpu', 'cpu.stat', {
@@ -67,8 +63,8 @@ function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
 }
 
 function v2(columns: Columns<string>, quota: number): FileKind[] {
-  return [
-    keyed('', 'cpu.stat', {
+  const usage = {
+    ...keyed('', 'cpu.stat', {
       usage_usec: [columns.to('usage0', MICROSECONDS)],
       user_usec: [columns.to('user', MICROSECONDS)],
       system_usec: [columns.to('system', MICROSECONDS)],
@@ -78,8 +74,9 @@ function v2(columns: Columns<string>, quota: number): FileKind[] {
       nr_bursts: [columns.to('burstPeriods')],
       burst_usec: [columns.to('burstSeconds', MICROSECONDS)],
     }),
-    { ...ordered('', 'cpu.max', [{ column: quota, over: 1, max: -1 }]), steady: true },
-  ];
+    witness: 'cpu',
+  } as const;
+  return [usage, { ...ordered('', 'cpu.max', [{ column: quota, over: 1, max: -1 }]), steady: true }];
 }
 
 /** How many CPUs cpuacct.usage_percpu lists: those that may ever be there, fixed from boot on. 0 when it cannot be read. */

@@ -7,7 +7,8 @@ import type { BlockDevices } from './block-devices.ts';
 import type { Bindings, Bound, FileKind } from './cgroup-file.ts';
 import { DISK_IO } from './families.ts';
 import { diskStatsGroup } from './disk-stats.ts';
-import { ABSENT, type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import type { FileSystem, MountTable } from './mount-table.ts';
 
 const NANOSECONDS = 1e9;
@@ -128,19 +129,21 @@ function v1Spec(root: string, policies: readonly number[], columns: DeviceColumn
     columns: columns.list,
     files,
     blank: ABSENT,
-    derive(row) {
-      if (policies.length < 2) return;
-      for (const byPolicy of columns.byDevice.values()) {
-        let taken = false;
-        for (const places of byPolicy) {
-          if (places === undefined) continue;
-          const present = places.some((place) => row[place] !== ABSENT);
-          if (taken) for (const place of places) row[place] = ABSENT;
-          taken ||= present;
-        }
-      }
-    },
+    ...(policies.length < 2 ? {} : { derive: (row: Float64Array) => takeFirst(columns, row) }),
   };
+}
+
+/** Leaves a device to the first policy that has it. */
+function takeFirst(columns: DeviceColumns, row: Float64Array): void {
+  for (const byPolicy of columns.byDevice.values()) {
+    let taken = false;
+    for (const places of byPolicy) {
+      if (places === undefined) continue;
+      const present = places.some((place) => row[place] !== ABSENT);
+      if (taken) for (const place of places) row[place] = ABSENT;
+      taken ||= present;
+    }
+  }
 }
 
 const V2_PAIRS = [

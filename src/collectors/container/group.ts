@@ -2,9 +2,11 @@ import { CollectError, OK, type Outcome, absent } from '../../collect/contract.t
 import type { Sheet } from '../../collect/sheet.ts';
 import type { EntityLabels } from '../../collect/variant.ts';
 import type { Family } from '../../model/family.ts';
-import type { Readers } from '../../readers/readers.ts';
-import { type CgroupFile, type DescriptorBudget, type FileKind, LiveFile } from './cgroup-file.ts';
+import type { Readers, RowMemory, RowRule, RowTable } from '../../readers/readers.ts';
+import { type Activity, SETTLED_MS, TRUST_MS } from './activity.ts';
+import { type CgroupFile, type DescriptorBudget, type FileKind, LiveFile, type Reading } from './cgroup-file.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
+import { ABSENT, applyRules } from './row-rules.ts';
 import type { Selection } from './selection.ts';
 import { SteadyFile } from './steady-file.ts';
 import type { Cgroup, Identity, Tree } from './tree.ts';
@@ -29,16 +31,24 @@ export interface GroupSpec {
   /** What a row holds before its files are read: 0 when left out, as the peer has it, or ABSENT. */
   readonly blank?: number;
   /**
-   * Called with each row after the files were read; columns that no file filled are 0, as the peer prints them. Sets a
-   * column to ABSENT to leave the series out.
+   * Fills columns from names, the machine and steady files, all of which say when they change: it is not called in every run.
+   * Sets a column to ABSENT to leave the series out.
+   */
+  settle?(row: Float64Array, cgroup: Cgroup): void;
+  /**
+   * Called in each run with each row after the files were read; columns that no file filled are 0, as the peer prints them.
+   * It keeps the group from being read without JavaScript, but for what `derives` leaves out.
    */
   derive?(row: Float64Array, cgroup: Cgroup): void;
+  /** Cgroups that `derive` is for; all when left out. */
+  derives?(cgroup: Cgroup): boolean;
+  /** What is done with each row at last. */
+  readonly rules?: readonly RowRule[];
+  /** The number for rules that want one which is the same for all cgroups; asked for after `prepare`. */
+  brought?(): number;
   /** Once per run, before the rows: reads what does not belong to one cgroup. */
   prepare?(): void;
 }
-
-/** In a row: this cgroup has no such series. No kernel file holds it. */
-export const ABSENT = Number.NEGATIVE_INFINITY;
 
 /** `Column.variant` of what is not on the kubelet's pages. */
 export const PLAIN_ONLY = 'standalone';
@@ -56,11 +66,20 @@ export interface Shared {
   readonly budget: DescriptorBudget;
   readonly warn: (message: string) => void;
   readonly selection: Selection;
+  readonly activity: Activity;
+  readonly monotonicMs: () => number;
 }
+
+/** What a RowTable does with the row of a cgroup. */
+const NO_ROW = 0;
+const READY = 1;
+const LEFT = 2;
 
 /**
  * The cgroups of one part: which series they have, and their files.
- * Rows are assembled in one scratch array: all zero, then what the files say, then `derive`; only then are slots set.
+ * Rows are assembled in one scratch array: all zero, then what the files say, then `settle`, `derive` and the rules; only then
+ * are slots set. Where the readers have a RowTable it keeps the rows and does this for as long as nothing but numbers changes; rows
+ * that it leaves are made here, all of them where there is none.
  */
 export class Group {
   readonly #shared: Shared;
@@ -81,6 +100,16 @@ export class Group {
   /** By cgroup index: what its series were labelled with. */
   readonly #identities: (Identity | undefined)[] = [];
   #sheet: Sheet | undefined;
+  readonly #rules: readonly RowRule[];
+  readonly #table: RowTable | undefined;
+  /** By cgroup index: rows as the table continues them, and what it does with them. */
+  #rows = new Float64Array(0);
+  #states = new Uint8Array(0);
+  #left = new Int32Array(0);
+  /** Files that the table reads, in its order. */
+  readonly #live: LiveFile[] = [];
+  /** What was brought to this run. */
+  #brought = 0;
 
   constructor(shared: Shared, spec: GroupSpec) {
     this.#shared = shared;
@@ -93,9 +122,14 @@ export class Group {
     for (const kind of spec.files) {
       const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
       if (root === undefined) continue; // Controller not mounted: its columns stay 0, as the peer has them.
+      const file = this.#open(kind, root);
       this.#kinds.push(kind);
-      this.#files.push(this.#open(kind, root));
+      this.#files.push(file);
+      if (file instanceof LiveFile) this.#live.push(file);
     }
+    this.#rules = spec.rules ?? [];
+    const isPlain = (spec.derive === undefined || spec.derives !== undefined) && spec.files.every(({ path }) => path === undefined);
+    this.#table = isPlain ? shared.readers.rowTable(this.#rules) : undefined;
   }
 
   #open(kind: FileKind, root: string): CgroupFile {
@@ -116,66 +150,147 @@ export class Group {
 
   /** Reads and sets every row; true when a cgroup turned out to be gone. */
   #run(part: string, sheet: Sheet): boolean {
-    const { tree, warn } = this.#shared;
+    const { tree, warn, activity } = this.#shared;
     this.#follow(sheet);
-    const spec = this.#spec;
-    const blank = spec.blank ?? 0;
-    spec.prepare?.();
-    for (const file of this.#files) file.scan();
-    const { run } = sheet;
+    this.#spec.prepare?.();
+    this.#brought = this.#spec.brought?.() ?? 0;
+    const left = this.#read(sheet);
     let unreadable = 0;
     let vanished = false;
     let example = '';
-    for (let index = 0; index < this.#cgroups.length; index++) {
-      const cgroup = this.#cgroups[index];
+    for (let i = 0; i < left.length; i++) {
+      const cgroup = this.#cgroups[left[i] as number];
       if (cgroup === undefined) continue;
-      const row = this.#row;
-      row.fill(blank);
-      let gone = false;
-      let bad = 0;
-      for (let f = 0; f < this.#files.length; f++) {
-        const reading = (this.#files[f] as CgroupFile).read(cgroup, row);
-        if (reading === 'ok' || reading === 'missing') continue;
-        if (reading === 'gone') gone = true;
-        else {
-          bad += 1;
-          example ||= `${cgroup.id}: ${this.#kinds[f]?.name ?? ''}`;
-        }
-      }
-      const width = spec.columns.length;
-      if (width > this.#stride) {
-        this.#widen();
-        index -= 1; // Again, with room for what was found.
-        continue;
-      }
-      const base = index * this.#stride;
-      if (gone || bad > 0) {
-        if (gone) vanished = true;
-        else unreadable += 1;
-        this.#slots.fill(UNKNOWN, base, base + width);
-        continue;
-      }
-      spec.derive?.(row, cgroup);
-      const slots = this.#slots;
-      for (let c = 0; c < width; c++) {
-        const value = row[c] as number;
-        if (value === ABSENT) {
-          // A sheet forgets series that stay away: this slot may belong to another when the value comes back.
-          slots[base + c] = UNKNOWN;
-          continue;
-        }
-        let slot = slots[base + c] as number;
-        if (slot === UNKNOWN) slots[base + c] = slot = this.#intern(sheet, index, c);
-        if (slot < 0) continue;
-        sheet.values[slot] = value;
-        sheet.stamps[slot] = run;
-      }
+      const { reading, file } = this.#make(cgroup, sheet);
+      if (reading === 'gone') vanished = true;
+      if (reading !== 'unreadable') continue;
+      unreadable += 1;
+      example ||= `${cgroup.id}: ${file}`;
     }
+    if (this.#kinds.some(({ witness }) => witness === 'cpu')) activity.watched();
     if (unreadable > 0) {
       if (unreadable === tree.size) throw new CollectError('read', example, 'cannot be read or is not understood, nor those of any other cgroup');
       warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
     }
     return vanished;
+  }
+
+  /** Brings the files up to date; returns the indices of rows that remain to be made. */
+  #read(sheet: Sheet): ArrayLike<number> {
+    const table = this.#table;
+    if (table === undefined) {
+      for (const file of this.#files) file.scan();
+      return [...this.#cgroups.keys()];
+    }
+    for (const file of this.#files) {
+      if (file instanceof LiveFile) file.sift();
+      else this.#readSteady(file);
+    }
+    const count = table.fill(this.#live, this.#memory(sheet));
+    return this.#left.subarray(0, count);
+  }
+
+  #readSteady(file: CgroupFile): void {
+    file.scan();
+    if (file instanceof SteadyFile) for (const index of file.changed) if (this.#states[index] === READY) this.#states[index] = LEFT;
+  }
+
+  #memory(sheet: Sheet): RowMemory {
+    const { activity, monotonicMs } = this.#shared;
+    const isSure = this.#kinds.some(({ rests }) => rests === true) && activity.isSure();
+    return {
+      rows: this.#rows,
+      rowStride: this.#row.length,
+      slots: this.#slots,
+      slotStride: this.#stride,
+      columns: this.#spec.columns.length,
+      states: this.#states.subarray(0, this.#cgroups.length),
+      movedMs: activity.movedMs,
+      values: sheet.values,
+      stamps: sheet.stamps,
+      run: sheet.run,
+      left: this.#left,
+      brought: this.#brought,
+      nowMs: monotonicMs(),
+      afterMs: isSure ? SETTLED_MS : Number.POSITIVE_INFINITY,
+      trustMs: TRUST_MS,
+    };
+  }
+
+  /** Makes and sets the row of one cgroup; the name of the file that is at fault. */
+  #make(cgroup: Cgroup, sheet: Sheet): { readonly reading: Reading; readonly file: string } {
+    const spec = this.#spec;
+    const { index } = cgroup;
+    for (;;) {
+      const row = this.#row;
+      row.fill(spec.blank ?? 0);
+      const found = this.#readFiles(cgroup, row);
+      if (spec.columns.length > this.#stride) {
+        this.#widen();
+        continue; // Again, with room for what was found.
+      }
+      if (found.reading !== 'ok') {
+        this.#hide(index, sheet);
+        return found;
+      }
+      spec.settle?.(row, cgroup);
+      const isDerived = spec.derive !== undefined && (spec.derives?.(cgroup) ?? true);
+      if (isDerived) spec.derive?.(row, cgroup);
+      applyRules(row, this.#rules, this.#brought);
+      this.#set(index, sheet);
+      if (this.#table !== undefined) this.#handOver(index, isDerived);
+      return found;
+    }
+  }
+
+  #readFiles(cgroup: Cgroup, row: Float64Array): { readonly reading: Reading; readonly file: string } {
+    let live = 0;
+    let file = '';
+    let isGone = false;
+    for (let f = 0; f < this.#files.length; f++) {
+      const one = this.#files[f] as CgroupFile;
+      const reading = this.#table !== undefined && one instanceof LiveFile ? one.reread(cgroup, row, this.#table, live++) : one.read(cgroup, row);
+      if (reading === 'gone') isGone = true;
+      else if (reading === 'unreadable') file ||= this.#kinds[f]?.name ?? '';
+    }
+    return { reading: isGone ? 'gone' : file === '' ? 'ok' : 'unreadable', file };
+  }
+
+  /** Shows nothing of a cgroup. */
+  #hide(index: number, sheet: Sheet): void {
+    const base = index * this.#stride;
+    // A table may have set some before it met what is at fault.
+    for (const slot of this.#slots.subarray(base, base + this.#stride)) if (slot >= 0) sheet.stamps[slot] = 0;
+    this.#slots.fill(UNKNOWN, base, base + this.#spec.columns.length);
+    if (this.#table !== undefined) this.#states[index] = LEFT;
+  }
+
+  #set(index: number, sheet: Sheet): void {
+    const { run } = sheet;
+    const slots = this.#slots;
+    const row = this.#row;
+    const base = index * this.#stride;
+    for (let c = 0; c < this.#spec.columns.length; c++) {
+      const value = row[c] as number;
+      if (value === ABSENT) {
+        // A sheet forgets series that stay away: this slot may belong to another when the value comes back.
+        slots[base + c] = UNKNOWN;
+        continue;
+      }
+      let slot = slots[base + c] as number;
+      if (slot === UNKNOWN) slots[base + c] = slot = this.#intern(sheet, index, c);
+      if (slot < 0) continue;
+      sheet.values[slot] = value;
+      sheet.stamps[slot] = run;
+    }
+  }
+
+  /** From now on the table makes the row, unless it has to be made here each time. */
+  #handOver(index: number, isOurs: boolean): void {
+    this.#rows.set(this.#row, index * this.#row.length);
+    this.#states[index] = isOurs ? LEFT : READY;
+    const { activity, monotonicMs } = this.#shared;
+    if (this.#kinds.some(({ witness }) => witness !== undefined)) activity.movedMs[index] = monotonicMs();
   }
 
   /** Takes every series of the group back from its sheet: another group is about to use it. */
@@ -224,6 +339,7 @@ export class Group {
     for (const [index, cgroup] of this.#cgroups.entries()) {
       if (cgroup === undefined || (!all && this.#identities[index] === cgroup.identity)) continue;
       this.#identities[index] = cgroup.identity;
+      if (this.#states[index] === READY) this.#states[index] = LEFT;
       for (const [variant, entity] of this.#entities[index] ?? []) sheet.rename(entity, this.#labels(cgroup, variant));
     }
   }
@@ -240,7 +356,24 @@ export class Group {
       this.#slots = slots;
     }
     this.#slots.fill(UNKNOWN, base, base + this.#stride);
+    this.#shared.activity.hold(index);
+    if (this.#table !== undefined) this.#hold(index);
     for (const file of this.#files) file.add(cgroup);
+  }
+
+  /** Makes room for the row of a cgroup, which is to be made here first. */
+  #hold(index: number): void {
+    if (index >= this.#states.length) {
+      const size = Math.max(64, index + 1, this.#states.length * 2);
+      const states = new Uint8Array(size);
+      states.set(this.#states);
+      this.#states = states;
+      this.#left = new Int32Array(size);
+      const rows = new Float64Array(size * this.#row.length);
+      rows.set(this.#rows);
+      this.#rows = rows;
+    }
+    this.#states[index] = LEFT;
   }
 
   /** Makes room for at least twice the columns; slots are asked for anew. */
@@ -248,6 +381,8 @@ export class Group {
     this.#stride = this.#spec.columns.length * 2;
     this.#row = new Float64Array(this.#stride + (this.#spec.extra ?? 0));
     this.#slots = new Int32Array(this.#cgroups.length * this.#stride).fill(UNKNOWN);
+    this.#rows = new Float64Array(this.#states.length * this.#row.length);
+    for (const [index, state] of this.#states.entries()) if (state === READY) this.#states[index] = LEFT;
   }
 
   #intern(sheet: Sheet, index: number, column: number): number {
@@ -263,6 +398,7 @@ export class Group {
 
   #leave(index: number): void {
     this.#cgroups[index] = undefined;
+    this.#states[index] = NO_ROW;
     for (const file of this.#files) file.remove(index);
   }
 

@@ -27,14 +27,13 @@ export function memoryGroup(unified: boolean, swapUsed: () => number): GroupSpec
   return {
     columns: columns.list,
     files: unified ? v2(columns) : v1(columns),
-    derive(row, cgroup) {
-      if (unified && cgroup.id === '/') {
-        // The v2 root has no memory.current and no memory.swap.current.
-        row[usage] = (row[rss] as number) + (row[cache] as number);
-        row[swap] = swapUsed();
-      }
-      row[working] = Math.max(0, (row[usage] as number) - (row[inactive] as number));
+    derives: ({ id }) => unified && id === '/',
+    derive(row) {
+      // The v2 root has no memory.current and no memory.swap.current.
+      row[usage] = (row[rss] as number) + (row[cache] as number);
+      row[swap] = swapUsed();
     },
+    rules: [{ kind: 'difference', to: working, of: usage, less: inactive }],
   };
 }
 
@@ -54,39 +53,47 @@ function ownCounters(columns: Columns<Name>): Record<string, Target[]> {
  */
 function v1(columns: Columns<Name>): FileKind[] {
   return [
-    keyed('memory', 'memory.stat', {
-      total_cache: [columns.to('cache')],
-      total_rss: [columns.to('rss')],
-      total_swap: [columns.to('swap')],
-      total_mapped_file: [columns.to('mappedFile')],
-      total_active_file: [columns.to('totalActiveFile')],
-      total_inactive_file: [columns.to('totalInactiveFile')],
-      ...ownCounters(columns),
-    }),
-    ordered('memory', 'memory.usage_in_bytes', [columns.to('usage')]),
-    ordered('memory', 'memory.max_usage_in_bytes', [columns.to('maxUsage')]),
-    ordered('memory', 'memory.failcnt', [columns.to('failcnt')]),
-    ordered('memory', 'memory.kmem.usage_in_bytes', [columns.to('kernelUsage')]),
+    { ...ordered('memory', 'memory.usage_in_bytes', [columns.to('usage')]), witness: 'memory' },
+    rests(
+      keyed('memory', 'memory.stat', {
+        total_cache: [columns.to('cache')],
+        total_rss: [columns.to('rss')],
+        total_swap: [columns.to('swap')],
+        total_mapped_file: [columns.to('mappedFile')],
+        total_active_file: [columns.to('totalActiveFile')],
+        total_inactive_file: [columns.to('totalInactiveFile')],
+        ...ownCounters(columns),
+      }),
+    ),
+    rests(ordered('memory', 'memory.max_usage_in_bytes', [columns.to('maxUsage')])),
+    rests(ordered('memory', 'memory.failcnt', [columns.to('failcnt')])),
+    rests(ordered('memory', 'memory.kmem.usage_in_bytes', [columns.to('kernelUsage')])),
   ];
 }
 
 function v2(columns: Columns<Name>): FileKind[] {
   return [
-    keyed('', 'memory.stat', {
-      file: [columns.to('cache')],
-      anon: [columns.to('rss')],
-      file_mapped: [columns.to('mappedFile')],
-      file_dirty: [columns.to('fileDirty')],
-      file_writeback: [columns.to('fileWriteback')],
-      active_file: [columns.to('totalActiveFile')],
-      inactive_file: [columns.to('totalInactiveFile')],
-      pgscan: [columns.to('pgscan')],
-      pgsteal: [columns.to('pgsteal')],
-      ...ownCounters(columns),
-    }),
-    ordered('', 'memory.current', [columns.to('usage')]),
-    ordered('', 'memory.peak', [columns.to('maxUsage')]),
-    ordered('', 'memory.swap.current', [columns.to('swap')]),
-    keyed('', 'memory.events', { high: [columns.to('eventsHigh')], max: [columns.to('eventsMax')] }),
+    { ...ordered('', 'memory.current', [columns.to('usage')]), witness: 'memory' },
+    rests(
+      keyed('', 'memory.stat', {
+        file: [columns.to('cache')],
+        anon: [columns.to('rss')],
+        file_mapped: [columns.to('mappedFile')],
+        file_dirty: [columns.to('fileDirty')],
+        file_writeback: [columns.to('fileWriteback')],
+        active_file: [columns.to('totalActiveFile')],
+        inactive_file: [columns.to('totalInactiveFile')],
+        pgscan: [columns.to('pgscan')],
+        pgsteal: [columns.to('pgsteal')],
+        ...ownCounters(columns),
+      }),
+    ),
+    rests(ordered('', 'memory.peak', [columns.to('maxUsage')])),
+    rests(ordered('', 'memory.swap.current', [columns.to('swap')])),
+    rests(keyed('', 'memory.events', { high: [columns.to('eventsHigh')], max: [columns.to('eventsMax')] })),
   ];
+}
+
+function rests(kind: FileKind): FileKind {
+  return { ...kind, rests: true };
 }

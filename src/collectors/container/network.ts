@@ -3,7 +3,8 @@ import type { Family } from '../../model/family.ts';
 import type { Token } from '../../readers/readers.ts';
 import type { Bindings, Bound } from './cgroup-file.ts';
 import { NETWORK } from './families.ts';
-import { ABSENT, type Column, type GroupSpec } from './group.ts';
+import type { Column, GroupSpec } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import type { Layout } from './layout.ts';
 import type { Cgroup } from './tree.ts';
 

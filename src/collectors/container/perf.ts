@@ -3,7 +3,8 @@ import { CollectError, type Outcome, absent } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { PerfCounters } from '../../readers/readers.ts';
 import { PERF } from './families.ts';
-import { ABSENT, type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import { cpuList, type PerfConfig, type PerfEvent, readPerfConfig, type UncoreEvent } from './perf-config.ts';
 import type { Cgroup } from './tree.ts';
 

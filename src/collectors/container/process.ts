@@ -4,6 +4,7 @@ import { columnsOf } from './columns.ts';
 import { PROCESS } from './families.ts';
 import type { GroupSpec } from './group.ts';
 import type { Layout } from './layout.ts';
+import type { Cgroup } from './tree.ts';
 
 /**
  * Processes and threads. Sources: cgroup.procs (v1: of the cpu hierarchy, as the peer), pids.current, pids.max. The v1 root
@@ -20,9 +21,13 @@ export function processGroup(layout: Layout): GroupSpec {
       ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]),
       { ...ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]), steady: true },
     ],
-    derive(row, cgroup) {
-      if (layout.kind === 'unified' && row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
-    },
+    ...(unified
+      ? {
+          derive(row: Float64Array, cgroup: Cgroup): void {
+            if (row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
+          },
+        }
+      : {}),
   };
 }
 

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { columnsOf, Columns } from './columns.ts';
 import { PROCESS_FILES, SCHED, TCP, UDP } from './families.ts';
-import { ABSENT, type GroupSpec } from './group.ts';
+import type { GroupSpec } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import type { Layout } from './layout.ts';
 import { networkProcess } from './network.ts';
 import type { Cgroup, Tree } from './tree.ts';

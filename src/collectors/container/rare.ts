@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { type Bindings, type Bound, type FileKind, keyed, ordered } from './cgroup-file.ts';
 import { Columns, columnsOf } from './columns.ts';
 import { CPUSET, HUGETLB, MEMORY_NUMA } from './families.ts';
-import { ABSENT, type Column, type GroupSpec } from './group.ts';
+import type { Column, GroupSpec } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import type { Layout } from './layout.ts';
 
 /** Groups that are off by default. cpuset.memory_migrate on v1; v2 has no such file: 0, as the peer. */

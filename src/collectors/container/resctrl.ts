@@ -3,7 +3,8 @@ import { type Outcome, absent } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
 import { RESCTRL } from './families.ts';
-import { ABSENT, type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { type Column, Group, type GroupSpec, type Shared } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import { pathKind } from './names.ts';
 
 const FILES: readonly (readonly [name: string, family: Family])[] = [

@@ -30,6 +30,12 @@ export class ShapeBook {
     this.#kind = kind;
   }
 
+  /** The shape with a set's own number, if texts of it are understood. */
+  known(set: SourceSet, number: number): Shape | undefined {
+    const shape = this.#byNumber.get(set)?.get(number);
+    return shape?.understood === true ? shape : undefined;
+  }
+
   /** Looks at the text of a member that was just scanned. */
   shapeOf(set: SourceSet, member: number): Shape {
     let numbered = this.#byNumber.get(set);

@@ -1,7 +1,9 @@
 import { type FileKind, ordered } from './cgroup-file.ts';
 import { type Columns, columnsOf } from './columns.ts';
 import { SPEC } from './families.ts';
-import { ABSENT, type GroupSpec } from './group.ts';
+import type { GroupSpec } from './group.ts';
+import type { Cgroup } from './tree.ts';
+import { ABSENT } from './row-rules.ts';
 
 /** Limits above this mean none: v1 prints the largest page-aligned int64 for "unlimited". */
 const UNLIMITED = 2 ** 62;
@@ -20,30 +22,36 @@ export function specGroup(unified: boolean, totals: () => { readonly memory: num
   const columns = columnsOf(SPEC);
   const [period, quota, shares] = [columns.at('cpuPeriod'), columns.at('cpuQuota'), columns.at('cpuShares')];
   const [limit, reservation, swap] = [columns.at('memoryLimit'), columns.at('memoryReservation'), columns.at('swapLimit')];
+  const isRoot = ({ id }: Cgroup): boolean => id === '/';
+  const complete = (row: Float64Array): void => {
+    if (row[limit] === ABSENT) {
+      row[reservation] = ABSENT;
+      row[swap] = ABSENT;
+      return;
+    }
+    if (row[limit] === 0) row[limit] = totals().memory;
+    for (const column of [limit, reservation, swap]) if (row[column] === ABSENT || (row[column] as number) > UNLIMITED) row[column] = 0;
+  };
   return {
     columns: columns.list,
     files: (unified ? v2(columns) : v1(columns)).map((kind) => ({ ...kind, steady: true })),
     blank: ABSENT,
-    derive(row, cgroup) {
-      const root = cgroup.id === '/';
+    settle(row, cgroup) {
       if (unified) {
         if (row[period] === ABSENT) row[period] = 0;
         row[shares] = row[shares] === ABSENT ? 0 : sharesOfWeight(row[shares] as number);
       }
       if ((row[quota] as number) <= 0) row[quota] = ABSENT;
-      if (root) {
-        const { memory, swap: swapTotal } = totals();
-        row[limit] = memory;
-        row[swap] = swapTotal;
-        if (row[reservation] === ABSENT) row[reservation] = 0;
-      }
-      if (row[limit] === ABSENT) {
-        row[reservation] = ABSENT;
-        row[swap] = ABSENT;
-        return;
-      }
-      if (row[limit] === 0) row[limit] = totals().memory;
-      for (const column of [limit, reservation, swap]) if (row[column] === ABSENT || (row[column] as number) > UNLIMITED) row[column] = 0;
+      if (!isRoot(cgroup)) complete(row);
+    },
+    // What the machine has may change without a word.
+    derives: isRoot,
+    derive(row) {
+      const { memory, swap: swapTotal } = totals();
+      row[limit] = memory;
+      row[swap] = swapTotal;
+      if (row[reservation] === ABSENT) row[reservation] = 0;
+      complete(row);
     },
   };
 }

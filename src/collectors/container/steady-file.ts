@@ -33,6 +33,8 @@ export class SteadyFile implements CgroupFile {
   #restless = false;
   /** New ones and such as could not be read. */
   readonly #wanting = new Set<number>();
+  /** Indices of cgroups of whose file the last scan has said something else than the one before. */
+  changed: readonly number[] = [];
   #scannedAt = NEVER;
   #turn = 0;
   #swept = 0;
@@ -67,7 +69,7 @@ export class SteadyFile implements CgroupFile {
     const indices = this.#due();
     for (const index of indices) members.push(this.#set.add(pathOf(this.#kind, this.#root, this.#cgroups[index] as Cgroup)));
     if (members.length > 0) this.#set.scan();
-    for (const [i, index] of indices.entries()) this.#keep(index, members[i] as number);
+    this.changed = indices.filter((index, i) => this.#keep(index, members[i] as number));
     for (const member of members) this.#set.remove(member);
     this.#scannedAt = this.#tree.looks;
   }
@@ -118,8 +120,10 @@ export class SteadyFile implements CgroupFile {
     return [...due];
   }
 
-  #keep(index: number, member: number): void {
+  /** Keeps what a scan says of a cgroup; true when that is news. */
+  #keep(index: number, member: number): boolean {
     const set = this.#set;
+    const [formerReading, formerShape, former] = [this.#readings[index], this.#shapes[index], this.#numbers[index]];
     const status = set.status[member] as number;
     const seen = this.#readings[index] === 'ok';
     const shape = status < 0 ? undefined : this.#book.shapeOf(set, member);
@@ -140,5 +144,7 @@ export class SteadyFile implements CgroupFile {
     this.#readAt[index] = this.#tree.looks;
     if (reading === 'gone' || reading === 'unreadable') this.#wanting.add(index);
     else this.#wanting.delete(index);
+    const now = this.#numbers[index];
+    return reading !== formerReading || shape !== formerShape || (reading === 'ok' && now?.some((number, i) => number !== former?.[i]) === true);
   }
 }

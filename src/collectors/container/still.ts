@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import type { KernelActs } from './activity.ts';
 import { keyed, pressure } from './cgroup-file.ts';
 import { columnsOf } from './columns.ts';
 import { OOM, PRESSURE } from './families.ts';
 import type { GroupSpec } from './group.ts';
+import type { Tree } from './tree.ts';
 
 const MICROSECONDS = 1e6;
 
@@ -11,7 +12,14 @@ const MICROSECONDS = 1e6;
  * `oom_kill` (Linux 5.2). Both count the processes of this very cgroup, as the peer's kernel-log key does.
  * The kernel counts each kill in /proc/vmstat as well: while that stands still, so do all of these.
  */
-export function oomGroup(unified: boolean, procfs: string): GroupSpec {
+export function oomGroup(tree: Tree, kernel: KernelActs): GroupSpec {
+  const unified = tree.layout.kind === 'unified';
+  let askedAt = -1;
+  const moved = (): boolean => {
+    const has = kernel.killedAt > askedAt;
+    askedAt = tree.looks;
+    return has;
+  };
   const columns = columnsOf(OOM);
   const key = { oom_kill: [columns.to('events')] };
   // oom_kill_disable is in every oom_control: it makes an older kernel's file one that is understood.
@@ -21,25 +29,9 @@ export function oomGroup(unified: boolean, procfs: string): GroupSpec {
       {
         ...(unified ? keyed('', 'memory.events.local', key) : keyed('memory', 'memory.oom_control', { ...key, oom_kill_disable: [] }, true)),
         steady: true,
-        moved: killWitness(`${procfs}/vmstat`),
+        moved,
       },
     ],
-  };
-}
-
-/** Tells whether the kernel has killed anything since the last call; true where it does not say (before Linux 4.13). */
-function killWitness(path: string): () => boolean {
-  let before = '';
-  return () => {
-    let now = '';
-    try {
-      now = /^oom_kill (\d+)$/m.exec(readFileSync(path, 'latin1'))?.[1] ?? '';
-    } catch {
-      // Not to be seen: every file is read.
-    }
-    const moved = now === '' || now !== before;
-    before = now;
-    return moved;
   };
 }
 

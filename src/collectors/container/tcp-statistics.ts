@@ -2,7 +2,8 @@ import type { Token } from '../../readers/readers.ts';
 import type { Bindings, Bound, FileKind } from './cgroup-file.ts';
 import { Columns } from './columns.ts';
 import { ADVANCED_TCP } from './families.ts';
-import { ABSENT, type GroupSpec } from './group.ts';
+import type { GroupSpec } from './group.ts';
+import { ABSENT } from './row-rules.ts';
 import type { Layout } from './layout.ts';
 import { networkProcess } from './network.ts';
 

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { randomFrom } from '../../../test/support/random.ts';
+import { loadReaders } from '../../readers/load.ts';
+import type { Readers } from '../../readers/readers.ts';
+import { Bench, fixture, plant, samples, type TestTree } from './harness.ts';
+
+const readers = loadReaders();
+const skip = readers.native ? false : 'the addon is not built';
+
+/** The same readers without rows: every row is made in TypeScript, in each run. */
+const oracle = Object.create(readers, { rowTable: { value: () => undefined } }) as Readers;
+
+const PARTS = ['base', 'cpu', 'cpuLoad', 'diskIO', 'memory', 'memory_numa', 'oom_event', 'pressure', 'process', 'spec'];
+
+/** Paths of all files of cgroups, below the tree. */
+function cgroupFiles(tree: TestTree): string[] {
+  const root = join(tree.path, 'sys/fs/cgroup');
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(tree.path.length + 1))
+    .sort();
+}
+
+/** Changes the text of a file: its numbers, its lines, or whether there is one. */
+function mutate(tree: TestTree, path: string, pick: (below: number) => number, first: ReadonlyMap<string, string>): void {
+  const file = join(tree.path, path);
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const kind = pick(9);
+  if (kind < 4)
+    tree.write(
+      path,
+      text.replace(/\b\d+\b/g, (digits) => (pick(2) === 0 ? digits : String(pick(4) === 0 ? 0 : pick(1e9)))),
+    );
+  else if (kind === 4) tree.write(path, `${text}another ${pick(100)}\n`);
+  else if (kind === 5) tree.write(path, text.replace(/\d+\n$/, 'max\n'));
+  else if (kind === 6) rmSync(file, { force: true });
+  else if (kind === 7) tree.write(path, text.split('\n').slice(1).join('\n'));
+  else tree.write(path, first.get(path) ?? text);
+}
+
+/** A cgroup comes, with the files of another, or goes. */
+function comeOrGo(tree: TestTree, files: readonly string[], pick: (below: number) => number): void {
+  const from = files[pick(files.length)] as string;
+  const parent = from.slice(0, from.lastIndexOf('/'));
+  const made = `${parent}/made-${pick(3)}`;
+  if (existsSync(join(tree.path, made))) {
+    rmSync(join(tree.path, made), { recursive: true });
+    return;
+  }
+  mkdirSync(join(tree.path, made));
+  for (const path of files) {
+    const name = path.slice(parent.length + 1);
+    if (path.startsWith(`${parent}/`) && !name.includes('/')) tree.write(`${made}/${name}`, readFileSync(join(tree.path, path), 'utf8'));
+  }
+}
+
+function pageOf(bench: Bench, part: string): string {
+  try {
+    return bench.page(part);
+  } catch (error) {
+    return String(error);
+  }
+}
+
+describe('rows', { skip }, () => {
+  for (const kind of ['v1', 'hybrid', 'v2']) {
+    test(`made by the addon as they are made in TypeScript, whatever changes: ${kind}`, () => {
+      const tree = plant(fixture(`${kind}.tree`));
+      const [native, made] = [readers, oracle].map((by) => new Bench(tree.roots, PARTS, {}, by)) as [Bench, Bench];
+      try {
+        const random = randomFrom(20);
+        const pick = (below: number): number => Math.floor(random() * below);
+        const files = cgroupFiles(tree);
+        const first = new Map(files.map((path) => [path, readFileSync(join(tree.path, path), 'utf8')]));
+        for (let step = 0; step < 120; step++) {
+          for (let changes = pick(4); changes > 0; changes--) mutate(tree, files[pick(files.length)] as string, pick, first);
+          if (pick(8) === 0)
+            comeOrGo(
+              tree,
+              files.filter((path) => existsSync(join(tree.path, path))),
+              pick,
+            );
+          native.wallMs = made.wallMs += 1000;
+          for (const part of PARTS) {
+            assert.deepEqual(pageOf(native, part).split('\n'), pageOf(made, part).split('\n'), `${part}, step ${step}`);
+          }
+        }
+      } finally {
+        native.session.close();
+        made.session.close();
+        tree.remove();
+      }
+    });
+  }
+
+  test('costly files of a cgroup that does nothing rest, until it works, the kernel takes pages back, or a minute is over', () => {
+    const tree = plant(fixture('v1.tree'));
+    const bench = new Bench(tree.roots, ['cpu', 'memory'], {}, readers);
+    const folder = (controller: string) => `sys/fs/cgroup/${controller}/docker/resting`;
+    const series = 'container_memory_rss{id="/docker/resting"}';
+    let rss = 1;
+    /** A cycle in which memory.stat has other numbers than before; what is shown of it. */
+    const shown = (): boolean => {
+      rss += 1;
+      tree.write(`${folder('memory')}/memory.stat`, `total_rss ${rss}\n`);
+      bench.monotonicMs += 5000;
+      bench.run('cpu');
+      bench.run('memory');
+      return samples(bench.sheet('memory').text()).get(series) === rss;
+    };
+    const settle = (): void => {
+      for (let left = 10; shown(); left--) assert.ok(left > 0, 'it never rests');
+    };
+    try {
+      tree.write('proc/vmstat', 'pgscan_kswapd 5\noom_kill 0\n');
+      for (const [name, text] of [
+        ['memory.usage_in_bytes', '4096'],
+        ['memory.max_usage_in_bytes', '4096'],
+        ['memory.failcnt', '0'],
+        ['memory.kmem.usage_in_bytes', '0'],
+      ] as const)
+        tree.write(`${folder('memory')}/${name}`, `${text}\n`);
+      const usage = cgroupFiles(tree).find((path) => /\/cpuacct\/.*cpuacct\.usage_percpu$/.test(path)) ?? '';
+      const times = (text: string): void => tree.write(`${usage.slice(0, usage.indexOf('/cpuacct/'))}/cpuacct/docker/resting/cpuacct.usage_percpu`, text);
+      tree.write(`${usage.slice(0, usage.indexOf('/cpuacct/'))}/cpuacct/docker/resting/cpuacct.stat`, 'user 1\nsystem 1\n');
+      times('1000 2000\n');
+      assert.deepEqual([shown(), shown()], [true, true], 'not before its numbers have settled');
+      settle();
+      times('1001 2000\n');
+      assert.ok(shown(), 'it worked');
+      settle();
+      tree.write(`${folder('memory')}/memory.usage_in_bytes`, '8192\n');
+      assert.ok(shown(), 'it has more memory');
+      settle();
+      tree.write('proc/vmstat', 'pgscan_kswapd 6\noom_kill 0\n');
+      assert.ok(shown(), 'pages were taken back');
+      settle();
+      let rested = 0;
+      while (!shown() && rested < 20) rested += 1;
+      assert.ok(rested >= 4 && rested <= 12, `${rested} cycles of five seconds`);
+      settle();
+      bench.monotonicMs += 5000;
+      bench.run('memory');
+      assert.equal(samples(bench.sheet('memory').text()).get(series), rss, 'nobody has looked at its CPU time');
+    } finally {
+      bench.session.close();
+      tree.remove();
+    }
+  });
+});
