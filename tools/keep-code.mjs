@@ -1,7 +1,7 @@
 // Runs the packed program as on a machine without configuration, and keeps the code that V8 makes of it (record-code.cjs).
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,8 +25,11 @@ async function ready(program) {
   return /"address":"([^"]+)"/.exec(log)?.[1];
 }
 
-/** @param main the program's first file; flags of node are taken from its first line, since code is bound to them */
-export async function keepCode(main) {
+/**
+ * @param main the program's first file; flags of node are taken from its first line, since code is bound to them
+ * @param files what its threads write
+ */
+export async function keepCode(main, files) {
   const flags = (/^#!.*\bnode +(.*)\n/.exec(readFileSync(main, 'utf8'))?.[1] ?? '').split(' ');
   const args = [...flags, '--require', RECORDER, main, '--web.listen-address=127.0.0.1:0', '--log.format=json'];
   const program = spawn(process.execPath, args, {
@@ -38,6 +41,7 @@ export async function keepCode(main) {
   try {
     const address = await ready(program);
     for (const path of ['-/ready', 'metrics']) await (await fetch(`http://${address}/${path}`)).text();
+    while (!files.every((file) => existsSync(file))) await sleep(20);
     await sleep(RECORD_MS);
   } finally {
     program.kill();

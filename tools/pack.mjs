@@ -147,6 +147,8 @@ for (const [path, modules] of await modulesByThread()) await packThread(path, mo
 
 const firstLine = /^#!.*\n/.exec(readFileSync(main, 'utf8'))?.[0] ?? '';
 writeFileSync(main, `${firstLine}import { createRequire } from 'node:module';\ncreateRequire(import.meta.url)('./pack/${MAIN}');\n`);
-await keepCode(main).catch((error) => {
+// Without a target there is no thread for sockets.
+const recorded = [MAIN, PLANNER, HOST, BUILDER].map((path) => join(pack, `${packedName(path)}.code`));
+await keepCode(main, recorded).catch((error) => {
   console.log(`tools/pack.mjs: no code is kept, so that V8 compiles at each start: ${error.message}`);
 });
