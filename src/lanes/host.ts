@@ -91,7 +91,8 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const handleMail = async (): Promise<void> => {
     for (let mail = receiveMessageOnPort(task.port); mail !== undefined; mail = receiveMessageOnPort(task.port)) {
       const message = mail.message as HostLaneMail;
-      if (message.kind === 'add') await Promise.all(message.jobs.map(add));
+      // One after the other: the first of a collector loads what its others then have.
+      if (message.kind === 'add') for (const spec of message.jobs) await add(spec);
       else message.jobs.forEach(remove);
     }
   };
