@@ -1,5 +1,4 @@
 #!/usr/bin/env -S node --single-threaded-gc --no-memory-reducer
-import './engine.ts';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -8,6 +7,7 @@ import { threadFile } from './collect/load-module.ts';
 import type { Daemon } from './daemon/daemon.ts';
 import type { ViewFilter } from './daemon/plan.ts';
 import type { Called, Prepared } from './daemon/prepare.ts';
+import { tuneEngine } from './engine.ts';
 import { systemClock } from './model/clock.ts';
 import { collectGarbage, exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
 import { buildCommand } from './readers/native.ts';
@@ -93,6 +93,7 @@ async function main(): Promise<void> {
   await daemon.apply(wanted);
   await daemon.ready;
   log.info('ready');
+  tuneEngine();
   collectGarbage();
   trimMemory();
 }

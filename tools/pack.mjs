@@ -17,8 +17,6 @@ const PLANNER = 'daemon/planner.js';
 const HOST = 'lanes/host.js';
 const NETWORK = 'lanes/network.js';
 const BUILDER = 'views/builder.js';
-/** Sets V8's flags; code that was made under others is not accepted. */
-const ENGINE = 'engine.js';
 /** They look for binaries beside themselves. */
 const APART = ['@trufflesuite/uws-js-unofficial', '@napi-rs/nice'];
 const LOADER = join(folder, 'collect', 'load-module.js');
@@ -127,15 +125,13 @@ async function packThread(path, modules) {
       },
     ],
   });
-  const before = path === MAIN ? `require('./${ENGINE}');\n` : '';
-  writeFileSync(join(pack, packedName(path)), `${before}module.exports = require('./load.js')(module);\n`);
+  writeFileSync(join(pack, packedName(path)), `module.exports = require('./load.js')(module);\n`);
 }
 
 rmSync(pack, { recursive: true, force: true });
 mkdirSync(pack);
 writeFileSync(join(pack, 'package.json'), '{ "type": "commonjs" }\n');
 copyFileSync(new URL('load.cjs', import.meta.url), join(pack, 'load.js'));
-await esbuild.build({ ...common, entryPoints: [join(folder, ENGINE)], outfile: join(pack, ENGINE) });
 // Piscina looks for this beside itself.
 await esbuild.build({
   ...common,

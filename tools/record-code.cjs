@@ -14,6 +14,9 @@ const { PACK } = process.env;
 const PACKED = /^pack(\/[^/]*\.js)\.txt$/;
 let write = () => undefined;
 
+// A start does without the flags that the program sets behind it, and V8 compares them.
+require('node:v8').setFlagsFromString = () => undefined;
+
 vm.Script = class extends vm.Script {
   constructor(text, options) {
     super(text, options);
