@@ -21,7 +21,7 @@ const PACKAGES = [
   // What node and node_exporter are linked with or read.
   ...['libstdc++6', 'tzdata'],
 ];
-const NEEDED = ['mmdebstrap', 'mkfs.ext4', 'qemu-system-x86_64', 'apt-get', 'setpriv'];
+const NEEDED = ['mmdebstrap', 'chroot', 'mkfs.ext4', 'qemu-system-x86_64', 'apt-get', 'setpriv'];
 const DISK_BYTES = 3 * 1024 ** 3;
 /** Units that only make the boot longer. */
 const MASKED = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'e2scrub_reap.service', 'e2scrub_all.timer', 'fstrim.timer'];
@@ -99,8 +99,10 @@ function configure(root: string): void {
     mkdirSync(join(root, path, '..'), { recursive: true });
     writeFileSync(join(root, path), text);
   }
-  execFileSync('systemctl', ['--root', root, 'enable', '--quiet', AGENT, 'systemd-networkd.service']);
-  execFileSync('systemctl', ['--root', root, 'mask', '--quiet', ...MASKED]);
+  // The one in there: this machine may have none.
+  const systemctl = (...words: readonly string[]): Buffer => execFileSync('chroot', [root, 'systemctl', '--quiet', ...words]);
+  systemctl('enable', AGENT, 'systemd-networkd.service');
+  systemctl('mask', ...MASKED);
   mkdirSync(join(root, PAYLOAD));
   const scratch = mkdtempSync(join(tmpdir(), 'exporterd-app-'));
   try {
