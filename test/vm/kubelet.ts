@@ -42,9 +42,12 @@ export interface Kubelet {
   close(): void;
 }
 
+/** Emulated: a container starts in some seconds, in tens of them on a busy machine. */
+const CALL_MS = 300_000;
+
 export function kubelet(socket: string): Kubelet {
   const client = unaryClient(socket);
-  const call = (method: string, request: Buffer): Promise<Buffer> => client.call(`/runtime.v1.RuntimeService/${method}`, request, AbortSignal.timeout(60_000));
+  const call = (method: string, request: Buffer): Promise<Buffer> => client.call(`/runtime.v1.RuntimeService/${method}`, request, AbortSignal.timeout(CALL_MS));
   return {
     async startPod(wanted) {
       const request = Buffer.concat([bytesField(1, sandboxConfig(wanted)), bytesField(2, wanted.handler)]);

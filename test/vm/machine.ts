@@ -30,9 +30,9 @@ export interface Machine {
 export type Layout = 'unified' | 'hybrid';
 
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
-/** Emulated: half a minute where hardware takes three seconds. */
-const BOOT_MS = 300_000;
-const COMMAND_MS = 300_000;
+/** Emulated: half a minute where hardware takes three seconds, and minutes on a busy machine. */
+const BOOT_MS = 600_000;
+const COMMAND_MS = 600_000;
 const PAGE_MS = 120_000;
 /** QEMU takes connections that nobody in the machine has listened for yet, and leaves some without an answer. */
 const PROBE_MS = 5_000;

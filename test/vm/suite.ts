@@ -14,7 +14,7 @@ const reason = noMachine();
 const skip = skipUnless(reason === false ? { backend: undefined } : { missing: reason });
 
 /** For what takes a second or two in an emulated machine that has the CPU to itself. */
-const SOON_MS = 180_000;
+const SOON_MS = 300_000;
 /** Each question costs an emulated CPU as much as what it waits for. */
 const ASK_EVERY_MS = 250;
 const MIB = 1024 ** 2;
