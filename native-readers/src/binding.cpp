@@ -392,16 +392,18 @@ napi_value tokens(napi_env env, napi_callback_info info) {
 
 // --- Sets ---
 
-// set(keys, delimiters, flags, cap): handle
+// set(keys, delimiters, flags, cap, folder): handle
 napi_value set(napi_env env, napi_callback_info info) {
-  std::array<napi_value, 4> arguments{};
+  std::array<napi_value, 5> arguments{};
   Format format;
+  std::string folder;
   Instance* instance = instance_of(env);
-  if (instance == nullptr || !take_arguments(env, info, arguments) || !take_format(env, arguments.data(), format)) {
-    return fail(env, "set(keys, delimiters, flags, cap)");
+  if (instance == nullptr || !take_arguments(env, info, arguments) || !take_format(env, arguments.data(), format) ||
+      !take(env, arguments[4], folder)) {
+    return fail(env, "set(keys, delimiters, flags, cap, folder)");
   }
   return make_external(
-      env, std::unique_ptr<SetHandle>(new SetHandle{{HandleKind::set, ++instance->handles, format}, SourceSet()}));
+      env, std::unique_ptr<SetHandle>(new SetHandle{{HandleKind::set, ++instance->handles, format}, SourceSet(std::move(folder))}));
 }
 
 // addMember(set, path): member

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { addonPath, nativeReaders } from './native.ts';
@@ -279,6 +279,28 @@ for (const { name, open, skip } of BOTH) {
       assert.notEqual(set.rowsShape(), set.shape(two), 'the text has changed since the scan');
       set.close();
       rmSync(other);
+    });
+
+    test('members are below the folder of their set, unless their path is absolute', () => {
+      writeFileSync(path, 'a 1\n');
+      for (const reopen of [false, true]) {
+        const set = readers.set({ reopen }, dirname(path));
+        const missing = readers.set({ reopen }, `${path}-missing`);
+        const own = [set.add(basename(path)), set.add('nonexistent'), set.add(path)];
+        const lost = missing.add(basename(path));
+        for (const changed of [1, 0]) {
+          set.scan();
+          assert.deepEqual(
+            own.map((member) => set.status[member]),
+            [changed, -2, changed],
+          );
+        }
+        assert.throws(() => set.rows(1), { code: 'ENOENT', path: join(dirname(path), 'nonexistent') });
+        missing.scan();
+        assert.equal(missing.status[lost], -2, 'not looked for elsewhere');
+        set.close();
+        missing.close();
+      }
     });
 
     test('a set tells members apart', () => {

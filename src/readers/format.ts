@@ -33,6 +33,11 @@ export function checkPath(path: string): void {
   if (path.includes('\0')) throw new ReaderError('MALFORMED', path, 'NUL in a path');
 }
 
+/** Where a member of a set lies. */
+export function below(folder: string, path: string): string {
+  return folder === '' || path.startsWith('/') ? path : `${folder}/${path}`;
+}
+
 /** A text that was to be /proc/PID/stat. */
 export function notAStat(path: string): ReaderError {
   return new ReaderError('MALFORMED', path, '"PID (NAME) STATE ..." and 49 numbers expected');

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
 import { deflateSlowly } from './deflate.ts';
 import {
+  below,
   checkPath,
   LARGEST_TEXT_BYTES,
   notAStat,
@@ -70,7 +71,7 @@ interface Addon {
   closeSource(source: Handle): void;
   bytes(handle: Handle): ArrayBuffer | undefined;
   tokens(handle: Handle): ArrayBuffer | undefined;
-  set(keys: number, delimiters: string, flags: number, largestTextBytes: number): Handle;
+  set(keys: number, delimiters: string, flags: number, largestTextBytes: number, folder: string): Handle;
   addMember(set: Handle, path: string): number;
   removeMember(set: Handle, member: number): void;
   scanSet(set: Handle, numbers: Float64Array, status: Int32Array, start: Uint32Array, counts: Uint32Array, progress: Uint32Array): boolean;
@@ -326,13 +327,15 @@ class NativeSet implements SourceSet {
   numbers = new Float64Array(FIRST_NUMBERS);
   private readonly addon: Addon;
   readonly handle: Handle;
+  private readonly folder: string;
   private readonly paths: string[] = [];
   /** Next member and numbers used, shared with the addon during a scan. */
   private readonly progress = new Uint32Array(2);
 
-  constructor(addon: Addon, format: WholeFormat, largestTextBytes: number) {
+  constructor(addon: Addon, format: WholeFormat, largestTextBytes: number, folder: string) {
     this.addon = addon;
-    this.handle = addon.set(format.keys, format.delimiters, flagsOf(format), largestTextBytes);
+    this.folder = folder;
+    this.handle = addon.set(format.keys, format.delimiters, flagsOf(format), largestTextBytes, folder);
   }
 
   add(path: string): number {
@@ -377,7 +380,7 @@ class NativeSet implements SourceSet {
 
   rows(member: number): Token[][] {
     const status = this.addon.readMember(this.handle, member);
-    const path = this.paths[member] ?? '';
+    const path = below(this.folder, this.paths[member] ?? '');
     if (status < 0) throw readerError(status, path);
     const rows = readRows(this.addon, this.handle);
     if (rows === undefined) throw notTheLastScan(path);
@@ -837,8 +840,9 @@ class NativeReaders implements Readers {
     return new NativeSource(this.addon, path, wholeFormat(format), this.largestTextBytes);
   }
 
-  set(format?: SourceFormat): SourceSet {
-    return new NativeSet(this.addon, wholeFormat(format), this.largestTextBytes);
+  set(format?: SourceFormat, folder = ''): SourceSet {
+    checkPath(folder);
+    return new NativeSet(this.addon, wholeFormat(format), this.largestTextBytes, folder);
   }
 
   rowTable(rules: readonly RowRule[]): RowTable {

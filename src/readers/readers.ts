@@ -444,7 +444,11 @@ export interface Readers {
   /** True for the C++ addon. */
   readonly native: boolean;
   source(path: string, format?: SourceFormat): Source;
-  set(format?: SourceFormat): SourceSet;
+  /**
+   * @param folder what paths of members are relative to, unless they are absolute. It is kept open: for files that are opened
+   * for each scan the kernel then looks up the rest of the path only (openat(2)).
+   */
+  set(format?: SourceFormat, folder?: string): SourceSet;
   /** Undefined without the addon: rows are worked out in TypeScript then, which is the oracle. */
   rowTable(rules: readonly RowRule[]): RowTable | undefined;
   mounts(): MountStats;

@@ -7,6 +7,7 @@ import { hostname, machine, release, type as sysname, version } from 'node:os';
 import { formatNumber } from '../model/number.ts';
 import {
   ATTRIBUTE_BYTES,
+  below,
   checkPath,
   LARGEST_TEXT_BYTES,
   notAStat,
@@ -270,6 +271,7 @@ class ReferenceSet implements SourceSet {
   numbers = new Float64Array(0);
   private readonly format: WholeFormat;
   private readonly shared: Shared;
+  private readonly folder: string;
   private readonly members: (ReferenceSource | undefined)[] = [];
   /** Numbers of removed members, the latest last: that is used first. */
   private readonly unused: number[] = [];
@@ -277,15 +279,16 @@ class ReferenceSet implements SourceSet {
   private readonly shapes = new Map<string, number>();
   private readShape: number | undefined;
 
-  constructor(format: WholeFormat, shared: Shared) {
+  constructor(format: WholeFormat, shared: Shared, folder: string) {
     this.format = format;
     this.shared = shared;
+    this.folder = folder;
   }
 
   add(path: string): number {
     checkPath(path);
     const member = this.unused.pop() ?? this.members.length;
-    this.members[member] = new ReferenceSource(path, this.format, this.shared);
+    this.members[member] = new ReferenceSource(below(this.folder, path), this.format, this.shared);
     if (member >= this.status.length) this.growMembers(member + 1);
     return member;
   }
@@ -645,8 +648,9 @@ class ReferenceReaders implements Readers {
     return new ReferenceSource(path, wholeFormat(format), this.shared);
   }
 
-  set(format?: SourceFormat): SourceSet {
-    return new ReferenceSet(wholeFormat(format), this.shared);
+  set(format?: SourceFormat, folder = ''): SourceSet {
+    checkPath(folder);
+    return new ReferenceSet(wholeFormat(format), this.shared, folder);
   }
 
   rowTable(): undefined {

@@ -7,15 +7,22 @@
 
 namespace readers {
 
+int BaseFolder::open(const char* path, Descriptor& file) noexcept {
+  if (!folder_.is_open()) {
+    if (const int error = folder_.open(path_.c_str()); error != 0) return error;
+  }
+  return file.open_below(folder_, path);
+}
+
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
   const bool was_open = file_.is_open();
   if (!was_open) {
-    if (const int error = file_.open(path_.c_str()); error != 0) return error;
+    if (const int error = open(); error != 0) return error;
   }
   int error = read_open(format, buffer);
   // A kept folder that is gone is empty or says so; another may stand in its place.
   if (format.names && was_open && (error != 0 || buffer.view().empty())) {
-    error = file_.open(path_.c_str());
+    error = open();
     if (error == 0) error = read_open(format, buffer);
   }
   // After an error the path is opened anew: the object may have gone (ENODEV, ESRCH), or another have taken its place. An

@@ -30,9 +30,25 @@ struct [[nodiscard]] ScanResult {
 // A shape as a number that JavaScript keeps whole.
 [[nodiscard]] constexpr uint64_t shape_number(uint64_t shape) noexcept { return shape >> 11U; }
 
+// A directory that paths are relative to. Kept open from the first file on: the kernel then looks up the rest of a path only,
+// openat(2).
+class BaseFolder {
+ public:
+  explicit BaseFolder(std::string path) noexcept : path_(std::move(path)) {}
+
+  // Opens a file of it. Returns 0 or an errno, that of the directory if that cannot be opened.
+  [[nodiscard]] int open(const char* path, Descriptor& file) noexcept;
+  void close() noexcept { folder_.close(); }
+
+ private:
+  std::string path_;
+  Descriptor folder_;
+};
+
 class Source {
  public:
-  explicit Source(std::string path) noexcept : path_(std::move(path)) {}
+  // `base`, which outlives the source: what the path is relative to, unless it is absolute.
+  explicit Source(std::string path, BaseFolder* base = nullptr) noexcept : path_(std::move(path)), base_(base) {}
 
   // Reads the file into `buffer` and scans it.
   ScanResult scan(const Format& format, const KeepRule& keep, TextBuffer& buffer, std::span<double> room) noexcept;
@@ -50,9 +66,11 @@ class Source {
   void forget() noexcept { known_ = false; }
 
  private:
+  [[nodiscard]] int open() noexcept { return base_ == nullptr ? file_.open(path_.c_str()) : base_->open(path_.c_str(), file_); }
   [[nodiscard]] int read_open(const Format& format, TextBuffer& buffer) noexcept;
 
   std::string path_;
+  BaseFolder* base_;
   Descriptor file_;
   // Bytes of the text last read.
   size_t size_ = 0;

@@ -4,12 +4,12 @@ namespace readers {
 
 uint32_t SourceSet::add(std::string path) {
   if (unused_.empty()) {
-    members_.emplace_back(Source(std::move(path)));
+    members_.emplace_back(Source(std::move(path), base_.get()));
     return static_cast<uint32_t>(members_.size() - 1);
   }
   const uint32_t number = unused_.back();
   unused_.pop_back();
-  members_[number].emplace(std::move(path));
+  members_[number].emplace(std::move(path), base_.get());
   return number;
 }
 
@@ -53,6 +53,7 @@ void SourceSet::close() noexcept {
   for (auto& member : members_) {
     if (member) member->close();
   }
+  if (base_) base_->close();
 }
 
 }  // namespace readers

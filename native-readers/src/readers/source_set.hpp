@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,9 @@ struct SetResults {
 
 class SourceSet {
  public:
+  // `folder`: what paths that are not absolute are relative to; empty for the working directory.
+  explicit SourceSet(std::string folder = {}) : base_(folder.empty() ? nullptr : std::make_unique<BaseFolder>(std::move(folder))) {}
+
   // Returns the member's number. Numbers of removed members are used again, the latest removed first.
   uint32_t add(std::string path);
   void remove(uint32_t member) noexcept;
@@ -44,6 +48,8 @@ class SourceSet {
   void close() noexcept;
 
  private:
+  // Members point to it.
+  std::unique_ptr<BaseFolder> base_;
   std::vector<std::optional<Source>> members_;
   std::vector<uint32_t> unused_;
 };

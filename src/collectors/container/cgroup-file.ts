@@ -96,8 +96,9 @@ export interface CgroupFile {
   close(): void;
 }
 
-export function pathOf(kind: FileKind, root: string, { id }: Cgroup): string {
-  return `${root === '/' ? '' : root}${id === '/' ? '' : id}/${kind.name}`;
+/** Relative to the root of the hierarchy. */
+export function pathOf(kind: FileKind, { id }: Cgroup): string {
+  return id === '/' ? kind.name : `${id.slice(1)}/${kind.name}`;
 }
 
 /**
@@ -106,7 +107,6 @@ export function pathOf(kind: FileKind, root: string, { id }: Cgroup): string {
  */
 export class LiveFile implements CgroupFile, RowFile {
   readonly #kind: FileKind;
-  readonly #root: string;
   readonly #budget: DescriptorBudget;
   /** Those whose descriptors are kept, and those that are opened for each scan. */
   readonly sets: readonly [SourceSet, SourceSet];
@@ -137,12 +137,11 @@ export class LiveFile implements CgroupFile, RowFile {
   constructor(readers: Readers, kind: FileKind, root: string, budget: DescriptorBudget, condition?: SteadyFile) {
     this.#kind = kind;
     this.#condition = condition;
-    this.#root = root;
     this.#budget = budget;
     this.#book = new ShapeBook(kind);
     this.readMs = new Float64Array(kind.rests === true ? this.members.length : 0).fill(NEVER_MS);
     this.facts = Int32Array.of(kind.counts ?? -1, kind.witness === undefined ? 0 : 1);
-    this.sets = [readers.set(kind.format), readers.set({ ...kind.format, reopen: true })];
+    this.sets = [readers.set(kind.format, root), readers.set({ ...kind.format, reopen: true }, root)];
   }
 
   add(cgroup: Cgroup): void {
@@ -158,7 +157,7 @@ export class LiveFile implements CgroupFile, RowFile {
 
   #join(cgroup: Cgroup): void {
     const { index } = cgroup;
-    const path = this.#kind.path === undefined ? pathOf(this.#kind, this.#root, cgroup) : this.#kind.path(cgroup);
+    const path = this.#kind.path === undefined ? pathOf(this.#kind, cgroup) : this.#kind.path(cgroup);
     if (path === undefined) return;
     const place = this.#kind.format.reopen !== true && this.#budget.take() ? 0 : 1;
     this.#sizes[place] = (this.#sizes[place] as number) + 1;

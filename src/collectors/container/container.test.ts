@@ -11,6 +11,7 @@ import { Bench, fixture, samples, withTree } from './harness.ts';
 import { Sheet } from '../../collect/sheet.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { Group } from './group.ts';
+import { memoryGroup } from './memory.ts';
 import { EVERYTHING } from './selection.ts';
 import { detectLayout } from './layout.ts';
 import { sharesOfWeight, specGroup } from './spec.ts';
@@ -236,6 +237,60 @@ describe('container: descriptors', () => {
     assert.deepEqual([budget.take(), budget.take()], [true, false]);
     budget.give();
     assert.equal(budget.take(), true);
+  });
+
+  test('cgroups beyond the budget are read all the same, without a descriptor each', () => {
+    withTree('v1', (tree) => {
+      const readers = loadReaders();
+      const open = (limit: number): { run(): string; end(): void } => {
+        const cgroups = new Tree(detectLayout(tree.roots), { procfs: tree.roots.procfs, monotonicMs: () => 0 });
+        const activity = new Activity(cgroups, new KernelActs(cgroups, readers, tree.roots.procfs));
+        const shared = {
+          tree: cgroups,
+          readers,
+          budget: new DescriptorBudget(limit),
+          warn: () => assert.fail(),
+          selection: EVERYTHING,
+          activity,
+          monotonicMs: () => 0,
+        };
+        const group = new Group(
+          shared,
+          memoryGroup(false, () => 0),
+        );
+        const sheet = new Sheet(readers, { maxSeries: 10_000, maxBytes: 1 << 24 });
+        return {
+          run() {
+            sheet.begin();
+            group.collect('memory', sheet);
+            return sheet.text();
+          },
+          end() {
+            group.close();
+            cgroups.close();
+          },
+        };
+      };
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      const before = descriptors();
+      const poor = open(3);
+      poor.run();
+      const ofPoor = descriptors() - before;
+      const rich = open(1000);
+      rich.run();
+      assert.ok(descriptors() - before - ofPoor > ofPoor + 10, 'three descriptors are few for this tree');
+      for (const bytes of [4096, 123_456_789]) {
+        tree.write(`${MEMORY}${APP}/memory.usage_in_bytes`, `${bytes}\n`);
+        const page = poor.run();
+        assert.equal(page, rich.run());
+        assert.equal(samples(page).get(usage(APP)), bytes);
+      }
+      tree.write(`${MEMORY}/newcomer/memory.usage_in_bytes`, '7\n');
+      assert.equal(samples(poor.run()).get(usage('/newcomer')), 7);
+      poor.end();
+      rich.end();
+      assert.equal(descriptors(), before);
+    });
   });
 
   for (const isWatched of [true, false]) {

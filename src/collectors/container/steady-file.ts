@@ -44,7 +44,7 @@ export class SteadyFile implements CgroupFile {
     this.#kind = kind;
     this.#root = root;
     this.#tree = tree;
-    this.#set = readers.set({ ...kind.format, reopen: true });
+    this.#set = readers.set({ ...kind.format, reopen: true }, root);
     this.#book = new ShapeBook(kind);
   }
 
@@ -67,7 +67,7 @@ export class SteadyFile implements CgroupFile {
   scan(): void {
     const members: number[] = [];
     const indices = this.#due();
-    for (const index of indices) members.push(this.#set.add(pathOf(this.#kind, this.#root, this.#cgroups[index] as Cgroup)));
+    for (const index of indices) members.push(this.#set.add(pathOf(this.#kind, this.#cgroups[index] as Cgroup)));
     if (members.length > 0) this.#set.scan();
     this.changed = indices.filter((index, i) => this.#keep(index, members[i] as number));
     for (const member of members) this.#set.remove(member);
