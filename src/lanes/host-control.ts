@@ -64,7 +64,7 @@ export class HostControl {
 
   // --- the main thread ---
 
-  /** Marks a job as due; `go` makes the lane look. */
+  /** Marks a job as due; `go` makes the lane look. The lane does it as well, with jobs that it postpones. */
   due(job: number): void {
     Atomics.or(this.words, DUE + (job >> 5), 1 << (job & 31));
   }
@@ -215,6 +215,12 @@ export class HostControl {
       }
     }
     return count;
+  }
+
+  /** Whether something waits for the next turn: a job that is due, or a plan whose time has come. */
+  hasMore(nowMs: number): boolean {
+    for (let word = 0; word < DUE_WORDS; word++) if (Atomics.load(this.words, DUE + word) !== 0) return true;
+    return Atomics.load(this.words, PLAN) === PLANNED_STATE && nowMs >= (this.floats[START_AT_MS] as number);
   }
 
   enter(job: number, monotonicMs: number): void {

@@ -118,14 +118,47 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (outcome !== undefined) replay?.arm(session(), outcome.kind);
   };
 
-  const runLeft = async (count: number): Promise<void> => {
+  const build = (): void => {
+    if (!readers.buildViews(bell)) ring(bell);
+  };
+
+  /** CPU of what the batch under way has run before it was interrupted, ms. */
+  let spentMs = 0;
+  let isInterrupted = false;
+  /** What the interrupted batch still has to run: behind what has interrupted it. */
+  const postponed = new Set<number>();
+
+  /**
+   * Runs what a turn has left. Between two jobs what has become due meanwhile has its turn: ten thousand cgroups do not keep a
+   * scraper of the node waiting. Then true: the rest is for the next turn.
+   */
+  const runLeft = async (count: number): Promise<boolean> => {
     const cpuBefore = readers.threadCpuSeconds();
     // Jobs are told before they are due: what came between the two looks must not be taken for removed.
     if (control.takeMail()) await handleMail();
-    for (let i = 0; i < count; i++) run(left[i] as number);
-    control.batchEnded(now(), (readers.threadCpuSeconds() - cpuBefore) * 1000);
-    if (!readers.buildViews(bell)) ring(bell);
+    if (isInterrupted) {
+      build();
+      left.subarray(0, count).sort((one, other) => Number(postponed.has(one)) - Number(postponed.has(other)) || one - other);
+      postponed.clear();
+    }
+    isInterrupted = false;
+    for (let i = 0; i < count && !isInterrupted; i++) {
+      run(left[i] as number);
+      isInterrupted = i + 1 < count && control.hasMore(now());
+      if (isInterrupted) for (const job of left.subarray(i + 1, count)) postponed.add(job);
+    }
+    // Due again, so that the lane counts as busy until they have run.
+    for (const job of postponed) control.due(job);
+    spentMs += (readers.threadCpuSeconds() - cpuBefore) * 1000;
+    if (isInterrupted) {
+      spentMs += control.batchCpuMs;
+      return true;
+    }
+    control.batchEnded(now(), spentMs);
+    spentMs = 0;
+    build();
     control.rest(now());
+    return false;
   };
 
   for (let heard = 0; ; ) {
@@ -136,8 +169,14 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
       continue;
     }
     if ((said & TURN.unplanned) !== 0) task.port.postMessage({ kind: 'unplanned' } satisfies LaneUnplanned);
-    if (said >>> TURN_LEFT_SHIFT > 0) await runLeft(said >>> TURN_LEFT_SHIFT);
-    else if ((said & TURN.unbuilt) !== 0) ring(bell);
+    if (said >>> TURN_LEFT_SHIFT > 0) {
+      if (await runLeft(said >>> TURN_LEFT_SHIFT)) continue;
+    } else {
+      isInterrupted = false;
+      postponed.clear();
+      spentMs = 0;
+      if ((said & TURN.unbuilt) !== 0) ring(bell);
+    }
     if ((said & TURN.ran) !== 0 && settle()) control.rest(now());
     heard = listen(control.words, heard, 0, control.sleepMs);
   }

@@ -150,6 +150,50 @@ test('a target whose thread ends at each run is restarted ever more slowly; its 
   }
 });
 
+test('what becomes due while a host lane has several jobs left runs between them', { timeout: 60_000 }, async () => {
+  const said = listeners();
+  const lanes = new HostLanes({ ...said.options, onUnplanned: () => undefined });
+  const slow = ['first', 'second'].map((name, id) => {
+    const fifo = join(folder, name);
+    execFileSync('mkfifo', [fifo]);
+    return { fifo, spec: specOf(TOY_HOST, id, 'crashes', { name, settings: undefined, address: name }, { crash_file: fifo }, 30_000) };
+  });
+  const calm = specOf(TOY_HOST, 2, 'calm', { name: 'local', settings: undefined, address: 'local' }, {}, 30_000);
+  /** Resolves once the job reads its file, which ends when what is returned does. */
+  const reached = async (fifo: string): Promise<() => void> => {
+    let writer = -1;
+    await watch(lanes, `${fifo} is read`, () => {
+      try {
+        writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENXIO'); // No reader yet.
+      }
+      return writer >= 0;
+    });
+    return () => closeSync(writer);
+  };
+  try {
+    lanes.add([...slow.map(({ spec }) => spec), calm]);
+    lanes.start([0, 1]);
+    const endFirst = await reached(slow[0]?.fifo ?? '');
+    lanes.start([2]);
+    endFirst();
+    await watch(lanes, 'the calm one has run', () => shown(calm).length === 2);
+    assert.equal(new Channel((slow[1] as (typeof slow)[0]).spec.channel).sequence, 0);
+    assert.equal(lanes.isIdle, false);
+    (await reached(slow[1]?.fifo ?? ''))();
+    await watch(lanes, 'the second one has run', () => new Channel((slow[1] as (typeof slow)[0]).spec.channel).sequence === 1);
+    await watch(lanes, 'the lane rests', () => lanes.isIdle);
+    assert.deepEqual(
+      [...slow.map(({ spec }) => spec), calm].map((spec) => new Channel(spec.channel).sequence),
+      [1, 1, 1],
+    );
+    assert.deepEqual(said.timeouts, []);
+  } finally {
+    await lanes.close();
+  }
+});
+
 test('a host lane in a crash loop is restarted ever more slowly, fails only the collector that crashes it, and comes back', { timeout: 60_000 }, async () => {
   const crashFile = join(folder, 'crash');
   writeFileSync(crashFile, '');
