@@ -124,8 +124,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
 
   /** CPU of what the batch under way has run before it was interrupted, ms. */
   let spentMs = 0;
-  let isInterrupted = false;
-  /** What the interrupted batch still has to run: behind what has interrupted it. */
+  /** What an interrupted batch still has to run, behind what has interrupted it; empty when none was. */
   const postponed = new Set<number>();
 
   /**
@@ -136,21 +135,19 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     const cpuBefore = readers.threadCpuSeconds();
     // Jobs are told before they are due: what came between the two looks must not be taken for removed.
     if (control.takeMail()) await handleMail();
-    if (isInterrupted) {
+    if (postponed.size > 0) {
       build();
       left.subarray(0, count).sort((one, other) => Number(postponed.has(one)) - Number(postponed.has(other)) || one - other);
       postponed.clear();
     }
-    isInterrupted = false;
-    for (let i = 0; i < count && !isInterrupted; i++) {
+    for (let i = 0; i < count && postponed.size === 0; i++) {
       run(left[i] as number);
-      isInterrupted = i + 1 < count && control.hasMore(now());
-      if (isInterrupted) for (const job of left.subarray(i + 1, count)) postponed.add(job);
+      if (control.hasMore(now())) for (const job of left.subarray(i + 1, count)) postponed.add(job);
     }
     // Due again, so that the lane counts as busy until they have run.
     for (const job of postponed) control.due(job);
     spentMs += (readers.threadCpuSeconds() - cpuBefore) * 1000;
-    if (isInterrupted) {
+    if (postponed.size > 0) {
       spentMs += control.batchCpuMs;
       return true;
     }
@@ -172,7 +169,6 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     if (said >>> TURN_LEFT_SHIFT > 0) {
       if (await runLeft(said >>> TURN_LEFT_SHIFT)) continue;
     } else {
-      isInterrupted = false;
       postponed.clear();
       spentMs = 0;
       if ((said & TURN.unbuilt) !== 0) ring(bell);

@@ -310,18 +310,9 @@ class ReferenceSet implements SourceSet {
       this.counts[member] = 0;
       this.status[member] = UNUSED_MEMBER;
       if (source === undefined) continue;
-      try {
-        this.status[member] = source.scan() ? 1 : 0;
-        for (const number of source.numbers.subarray(0, source.count)) all.push(number);
-        this.counts[member] = source.count;
-      } catch (error) {
-        if (!(error instanceof ReaderError)) throw error;
-        this.status[member] = source.errno;
-      }
+      for (const number of this.scanSource(member, source)) all.push(number);
     }
-    this.shared.lastScanned = undefined;
-    if (all.length > this.numbers.length) this.numbers = new Float64Array(all.length * 2);
-    this.numbers.set(all);
+    this.keep(all);
   }
 
   scanMember(member: number): void {
@@ -329,16 +320,26 @@ class ReferenceSet implements SourceSet {
     if (source === undefined) throw new TypeError('no such member');
     this.start[member] = 0;
     this.counts[member] = 0;
+    this.keep(this.scanSource(member, source));
+  }
+
+  /** Scans one member and says how that went; returns its numbers. */
+  private scanSource(member: number, source: ReferenceSource): ArrayLike<number> & Iterable<number> {
     try {
       this.status[member] = source.scan() ? 1 : 0;
-      if (source.count > this.numbers.length) this.numbers = new Float64Array(source.count * 2);
-      this.numbers.set(source.numbers.subarray(0, source.count));
       this.counts[member] = source.count;
+      return source.numbers.subarray(0, source.count);
     } catch (error) {
       if (!(error instanceof ReaderError)) throw error;
       this.status[member] = source.errno;
+      return [];
     }
+  }
+
+  private keep(numbers: ArrayLike<number>): void {
     this.shared.lastScanned = undefined;
+    if (numbers.length > this.numbers.length) this.numbers = new Float64Array(numbers.length * 2);
+    this.numbers.set(numbers);
   }
 
   rows(member: number): Token[][] {

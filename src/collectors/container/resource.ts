@@ -1,4 +1,4 @@
-import { keyed, ordered, type FileKind } from './cgroup-file.ts';
+import { keyed, ordered, type FileKind, pathOf } from './cgroup-file.ts';
 import { creationTime } from './base.ts';
 import { columnsOf } from './columns.ts';
 import { RESOURCES } from './families.ts';
@@ -37,7 +37,7 @@ export function resourceGroup(layout: Layout, procfs: string, wallMs: () => numb
     columns: list,
     extra: RAW.length,
     blank: ABSENT,
-    files: files.map((kind) => ({ ...kind, path: (cgroup) => pathOf(layout, kind, cgroup) })),
+    files: files.map((kind) => ({ ...kind, path: (cgroup) => placeOf(layout, kind, cgroup) })),
     prepare: () => shown.clear(),
     derive(row, cgroup) {
       const of = resourceOf(cgroup);
@@ -69,10 +69,10 @@ export function resourceGroup(layout: Layout, procfs: string, wallMs: () => numb
   };
 }
 
-function pathOf(layout: Layout, { controller, name }: FileKind, cgroup: Cgroup): string | undefined {
+function placeOf(layout: Layout, kind: FileKind, cgroup: Cgroup): string | undefined {
   if (resourceOf(cgroup) === 'none') return undefined;
-  const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(controller);
-  return root === undefined ? undefined : `${root}${cgroup.id === '/' ? '' : cgroup.id}/${name}`;
+  const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
+  return root === undefined ? undefined : `${root}/${pathOf(kind, cgroup)}`;
 }
 
 type Raw = (name: (typeof RAW)[number]) => number;

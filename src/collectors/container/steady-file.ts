@@ -125,11 +125,10 @@ export class SteadyFile implements CgroupFile {
     const set = this.#set;
     const [formerReading, formerShape, former] = [this.#readings[index], this.#shapes[index], this.#numbers[index]];
     const status = set.status[member] as number;
-    const seen = this.#readings[index] === 'ok';
     const shape = status < 0 ? undefined : this.#book.shapeOf(set, member);
     const reading =
       shape === undefined
-        ? faultOf(status, seen)
+        ? faultOf(status, formerReading === 'ok')
         : shape === UNREAD
           ? 'gone'
           : !shape.understood || (set.counts[member] as number) < shape.needs

@@ -30,22 +30,25 @@ export class OptionalSource {
 
   /** What `scan` of the next runs will do. False when the source is missing. */
   replay(steps: ReplaySteps, bounds: readonly BoundNumber[]): boolean {
-    const isThere = !this.#absence.isRecent();
-    if (isThere) steps.scan(this.#source, bounds);
-    else this.#absence.replay(steps);
-    return isThere;
+    return this.#replay(steps, (source) => steps.scan(source, bounds));
   }
 
   /** As `replay`, for a source whose text is of no matter. */
   replayTable(steps: ReplaySteps, bounds: readonly BoundNumber[]): void {
-    if (this.#absence.isRecent()) this.#absence.replay(steps);
-    else steps.table(this.#source, bounds);
+    this.#replay(steps, (source) => steps.table(source, bounds));
   }
 
   /** As `replay`, for a table of mounts. */
   replayMounts(steps: ReplaySteps): void {
-    if (this.#absence.isRecent()) this.#absence.replay(steps);
-    else steps.mountTable(this.#source);
+    this.#replay(steps, (source) => steps.mountTable(source));
+  }
+
+  /** False when the source is missing, which is then all that the next runs find. */
+  #replay(steps: ReplaySteps, read: (source: Source) => void): boolean {
+    const isThere = !this.#absence.isRecent();
+    if (isThere) read(this.#source);
+    else this.#absence.replay(steps);
+    return isThere;
   }
 
   get numbers(): Float64Array {
