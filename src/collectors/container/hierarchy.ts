@@ -49,6 +49,8 @@ export class Hierarchy {
   readonly #watched = new Map<number, string>();
   /** Why a directory could not be watched; the whole watch is given up for it. */
   #obstacle = '';
+  /** Directories that could not be listed for want of a descriptor or memory; nobody will report what is in them. */
+  readonly #unlisted = new Set<string>();
   #sweep: Iterator<Directory> | undefined;
 
   constructor(root: string, controller: string) {
@@ -60,8 +62,9 @@ export class Hierarchy {
     return this.#watch !== undefined;
   }
 
-  /** Reads the root and all below it, at first. Throws CollectError when it cannot be read. */
+  /** Reads the root and all below it at first, later what could not be listed before. Throws CollectError when the root cannot be read. */
   begin(): void {
+    for (const id of [...this.#unlisted]) if (this.directories.has(id)) this.#descend(id);
     if (this.directories.has('/')) return;
     this.#descend('/');
     if (!this.directories.has('/')) throw new CollectError('read', this.root, 'the root of the cgroup hierarchy cannot be read');
@@ -186,8 +189,8 @@ export class Hierarchy {
       this.#descend(id);
       return;
     }
-    // Without subdirectories there are only files to be listed, forty of them.
-    const names = stats === undefined ? undefined : stats.nlink === 2 ? [] : childNames(this.root + id);
+    this.#unlisted.delete(id);
+    const names = stats === undefined ? undefined : this.#childNames(id, stats, known);
     if (stats === undefined || names === undefined) {
       if (known === undefined) this.#unfollow(watch);
       return;
@@ -202,8 +205,25 @@ export class Hierarchy {
     for (const name of names) if (!this.directories.has(below(id, name))) this.#descend(below(id, name));
   }
 
+  /** Names of child cgroups, those known before where they cannot be told now; undefined when the directory went meanwhile. */
+  #childNames(id: string, { nlink }: Stats, known: Directory | undefined): readonly string[] | undefined {
+    // Without subdirectories there are only files to be listed, forty of them.
+    if (nlink === 2) return [];
+    try {
+      return childNames(this.root + id);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+      // Not for us to list: it stays so.
+      if (code === 'EACCES') return [];
+      this.#unlisted.add(id);
+      return [...(known?.children ?? [])];
+    }
+  }
+
   #forget(directory: Directory): void {
     this.directories.delete(directory.id);
+    this.#unlisted.delete(directory.id);
     this.changed.add(directory.id);
     this.#unfollow(directory.watch);
     for (const name of directory.children) {
@@ -261,16 +281,10 @@ function reason(error: unknown): string {
   throw error;
 }
 
-/** Names of child cgroups; undefined when the directory went meanwhile, empty when it may not be listed. */
-function childNames(path: string): string[] | undefined {
-  try {
-    return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && isShown(entry.name))
-      .map((entry) => entry.name);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    return code === 'ENOENT' || code === 'ENODEV' ? undefined : [];
-  }
+function childNames(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && isShown(entry.name))
+    .map((entry) => entry.name);
 }
 
 function look(root: string, id: string): Stats | undefined {
