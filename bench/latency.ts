@@ -1,7 +1,9 @@
 /**
  * How long a scrape takes, against a bare uWebSockets.js handler with the same bytes and flags of V8 and against node_exporter
  * with the same collectors, in interleaved rounds of wrk. What is judged is the median of the ratios within one round: a busy
- * moment of the machine then weighs on both sides, where medians of each would come from different moments.
+ * moment of the machine then weighs on both sides, where medians of each would come from different moments. Of ours and of the
+ * bare handler several processes take part, since one and the same program differs from start to start (where its pages lie
+ * in memory) by more than is judged here; how much, the ratios of the bare handler to itself say.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,15 +16,19 @@ import { findNodeExporter, NODE_COLLECTORS, startNodeExporter } from './node-exp
 import { familyDifferences, nodeCollectors } from './page.ts';
 import { start } from './program.ts';
 import { atLeast, atMost, exactly, type Findings, runBench, type Table, type Verdict } from './result.ts';
-import { type Encoding, fetchPage, fetchRaw, sleepUntil } from './scrape.ts';
+import { type Answer, type Encoding, fetchPage, fetchRaw, sleepUntil } from './scrape.ts';
 import { median } from './statistics.ts';
 import { wrk, type WrkRound } from './wrk.ts';
 
-const flags = readFlags({ rounds: 9, seconds: 2, connections: '1,16', encodings: 'gzip,identity' }, { rounds: 1, seconds: 1, encodings: 'gzip' });
+const flags = readFlags(
+  { processes: 3, rounds: 9, seconds: 1, connections: '1,16', encodings: 'gzip,identity' },
+  { processes: 1, rounds: 1, seconds: 1, encodings: 'gzip' },
+);
 
 interface Contestant {
   readonly name: string;
-  readonly url: (encoding: Encoding) => string;
+  /** Of each of its processes. */
+  readonly urls: (encoding: Encoding) => readonly string[];
 }
 
 const OURS = 'exporterd';
@@ -43,19 +49,23 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
   const verdicts: Verdict[] = [];
   // A cycle a second runs during every round, as it would under a scraper; the pages keep changing while they are served.
   const switches = ['--collector.disable-defaults', ...NODE_COLLECTORS.map((name) => `--collector.${name}`), '--web.disable-exporter-metrics'];
-  const ours = await startDaemon(['node_exporter', ...switches], { env: { EXPORTERD_INTERVAL: `${CYCLE_MS}ms` } });
-  const page = await fetchPage(`${ours.url}/metrics`);
+  const ours: string[] = [];
+  for (let i = 0; i < flags.processes; i++) {
+    const daemon = await startDaemon(['node_exporter', ...switches], { env: { EXPORTERD_INTERVAL: `${CYCLE_MS}ms` } });
+    ours.push(`${daemon.url}/metrics`);
+  }
+  const page = await fetchPage(ours[0] as string);
   const collectors = nodeCollectors(page, OURS);
   notes.push(`${page.samples.size} samples of ${collectors.length} collectors (${collectors.join(', ')}), ${page.text.length} bytes.`);
   const absent = NODE_COLLECTORS.filter((name) => !collectors.includes(name));
   if (absent.length > 0) notes.push(`Collectors that did not run, here or in the peer: ${absent.join(', ')}.`);
 
-  const contestants: Contestant[] = [{ name: OURS, url: () => `${ours.url}/metrics` }, await bareServer(`${ours.url}/metrics`, encodings)];
+  const contestants: Contestant[] = [{ name: OURS, urls: () => ours }, await bareServers(ours, encodings)];
   const peer = findNodeExporter();
   if ('missing' in peer) notes.push(peer.missing);
   else {
     const [same, usual] = await Promise.all([startNodeExporter(peer.path, collectors), startNodeExporter(peer.path, undefined)]);
-    contestants.push({ name: PEER, url: () => `${same.url}/metrics` }, { name: PEER_DEFAULT, url: () => `${usual.url}/metrics` });
+    contestants.push({ name: PEER, urls: () => [`${same.url}/metrics`] }, { name: PEER_DEFAULT, urls: () => [`${usual.url}/metrics`] });
     const { missing, extra } = familyDifferences(page, await fetchPage(`${same.url}/metrics`));
     verdicts.push(exactly('families of the peer that our page lacks', missing.length, 0));
     if (missing.length + extra.length > 0) notes.push(`Families missing here: ${missing.join(', ') || 'none'}; only here: ${extra.join(', ') || 'none'}.`);
@@ -63,16 +73,23 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
 
   const tables: Table[] = [];
   for (const encoding of encodings) {
-    for (const { url } of contestants) await fetchPage(url(encoding), encoding);
+    for (const url of contestants.flatMap(({ urls }) => urls(encoding))) await fetchPage(url, encoding);
     for (const connections of flags.connections.split(',').map(Number)) {
       const rounds = await interleave(contestants, connections, encoding);
-      const of = (name: string, figure: keyof WrkRound): number => median((rounds.get(name) ?? []).map((round) => round[figure]));
-      const ratio = (name: string, figure: keyof WrkRound): number => {
-        const others = rounds.get(name) ?? [];
-        return median((rounds.get(OURS) ?? []).map((round, i) => round[figure] / (others[i]?.[figure] ?? Number.NaN)));
-      };
+      const of = (name: string, figure: keyof WrkRound): number => median((rounds.get(name) ?? []).flat().map((round) => round[figure]));
+      const ratio = (name: string, figure: keyof WrkRound): number =>
+        median((rounds.get(OURS) ?? []).flatMap((round, i) => ratiosOf(round, rounds.get(name)?.[i] ?? [], figure)));
+      const itself = (figure: keyof WrkRound): number =>
+        Math.max(
+          ...Array.from({ length: flags.processes }, (_, process) => {
+            const ratios = (rounds.get(BARE) ?? []).map(
+              (round) => (round[process]?.[figure] ?? Number.NaN) / (round[(process + 1) % flags.processes]?.[figure] ?? Number.NaN),
+            );
+            return median(ratios);
+          }),
+        );
       tables.push({
-        title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s, and of the ratios in each`,
+        title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s with ${flags.processes} processes of ours and of bare, and of the ratios in each`,
         columns: ['server', 'bytes', 'p50 µs', 'p99 µs', 'mean µs', 'a second', 'p50 / ours', 'p99 / ours', 'a second / ours'],
         rows: contestants.map(({ name }) => [
           name,
@@ -87,6 +104,10 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
         ]),
       });
       const at = `${encoding}, ${connections} conn.`;
+      if (flags.processes > 1) {
+        const [p50, p99] = [itself('p50'), itself('p99')].map((most) => most.toFixed(2));
+        notes.push(`${at}: one process of bare against another, at most: p50 ${p50}, p99 ${p99}.`);
+      }
       verdicts.push(
         atMost(`${at}: p50 against bare`, ratio(BARE, 'p50'), 1.15),
         atMost(`${at}: p99 against bare`, ratio(BARE, 'p99'), 1.15),
@@ -98,35 +119,56 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
   return { tables, verdicts, notes };
 });
 
-async function interleave(contestants: readonly Contestant[], connections: number, encoding: Encoding): Promise<Map<string, WrkRound[]>> {
-  const rounds = new Map<string, WrkRound[]>(contestants.map(({ name }) => [name, []]));
+/** By contestant, per round what each of its processes did. */
+async function interleave(contestants: readonly Contestant[], connections: number, encoding: Encoding): Promise<Map<string, WrkRound[][]>> {
+  const rounds = new Map<string, WrkRound[][]>(contestants.map(({ name }) => [name, []]));
+  // As many as the most processes that one has: neighbours are then of different kinds.
+  const turns = Array.from({ length: flags.processes }, (_, process) =>
+    contestants.map(({ name, urls }) => ({ name, process, url: urls(encoding)[process] })),
+  ).flat();
+  const runs = turns.flatMap(({ url, ...rest }) => (url === undefined ? [] : [{ ...rest, url }]));
   // One that does not count: compilers and sockets get warm.
-  for (const { url } of contestants) await wrk(url(encoding), connections, WARM_UP_SECONDS, encoding);
+  for (const { url } of runs) await wrk(url, connections, WARM_UP_SECONDS, encoding);
   for (let round = 0; round < flags.rounds; round++) {
+    for (const of of rounds.values()) of.push([]);
     // Each goes first in turn, and every other round the other way round, so that none always runs behind the same neighbour.
-    const order = contestants.map((_, i) => contestants[(i + round) % contestants.length] as Contestant);
+    const order = runs.map((_, i) => runs[(i + round) % runs.length] as (typeof runs)[number]);
     if (round % 2 === 1) order.reverse();
-    for (const { name, url } of order) rounds.get(name)?.push(await wrk(url(encoding), connections, flags.seconds, encoding));
+    for (const { name, process, url } of order) {
+      const of = rounds.get(name)?.[round] as WrkRound[]; // filled above
+      of[process] = await wrk(url, connections, flags.seconds, encoding);
+    }
   }
   return rounds;
 }
 
-/** One process per encoding, each with the bytes and headers that `url` has now. */
-async function bareServer(url: string, encodings: readonly Encoding[]): Promise<Contestant> {
-  const folder = mkdtempSync(join(tmpdir(), 'exporterd-bench-'));
-  const ports = new Map<Encoding, string>();
+/** Each process of ours against the one of the other with its number; where the other has but one, against that. */
+function ratiosOf(ours: readonly WrkRound[], others: readonly WrkRound[], figure: keyof WrkRound): number[] {
+  return ours.map((round, process) => round[figure] / ((others[process] ?? others[0])?.[figure] ?? Number.NaN));
+}
+
+/** A process per encoding and one of `urls`, each with the bytes and headers that this one has now. */
+async function bareServers(urls: readonly string[], encodings: readonly Encoding[]): Promise<Contestant> {
+  const servers = new Map<Encoding, string[]>();
   for (const encoding of encodings) {
     for (let cycle = 0; cycle < CYCLES_TO_LEARN; cycle++) {
-      await fetchRaw(url, encoding);
+      for (const url of urls) await fetchRaw(url, encoding);
       await sleepUntil(performance.now() + CYCLE_MS);
     }
-    const { headers, body } = await fetchRaw(url, encoding);
-    const answer: BareAnswer = { headers: headers.filter(([name]) => !AUTOMATIC.includes(name.toLowerCase())), body: body.toString('base64') };
-    const file = join(folder, `${encoding}.json`);
-    writeFileSync(file, JSON.stringify(answer));
-    const server = start(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL('./bare-server.js', import.meta.url)), file]);
-    ports.set(encoding, (await server.says(/^port (\d+)$/m))[1] ?? '');
+    const started: string[] = [];
+    for (const url of urls) started.push(await bareServer(await fetchRaw(url, encoding)));
+    servers.set(encoding, started);
   }
+  return { name: BARE, urls: (encoding) => servers.get(encoding) ?? [] };
+}
+
+async function bareServer({ headers, body }: Answer): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'exporterd-bench-'));
+  const answer: BareAnswer = { headers: headers.filter(([name]) => !AUTOMATIC.includes(name.toLowerCase())), body: body.toString('base64') };
+  const file = join(folder, 'answer.json');
+  writeFileSync(file, JSON.stringify(answer));
+  const server = start(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL('./bare-server.js', import.meta.url)), file]);
+  const port = (await server.says(/^port (\d+)$/m))[1] ?? '';
   rmSync(folder, { recursive: true });
-  return { name: BARE, url: (encoding) => `http://127.0.0.1:${ports.get(encoding)}/metrics` };
+  return `http://127.0.0.1:${port}/metrics`;
 }
