@@ -21,7 +21,7 @@ import { median } from './statistics.ts';
 import { wrk, type WrkRound } from './wrk.ts';
 
 const flags = readFlags(
-  { processes: 3, rounds: 9, seconds: 1, connections: '1,16', encodings: 'gzip,identity' },
+  { processes: 3, rounds: 25, seconds: 1, connections: '1,16', encodings: 'gzip,identity' },
   { processes: 1, rounds: 1, seconds: 1, encodings: 'gzip' },
 );
 
@@ -35,6 +35,8 @@ const OURS = 'exporterd';
 const BARE = 'bare uWebSockets.js, same bytes';
 const PEER = 'node_exporter, same collectors';
 const PEER_DEFAULT = 'node_exporter, its defaults';
+/** They are so far away that they need no more rounds than these. */
+const PEER_ROUNDS = 5;
 /** After so many cycles with a reader the gzip form is made from what was learnt of the page, as it is from then on. */
 const CYCLES_TO_LEARN = 4;
 const CYCLE_MS = 1000;
@@ -79,15 +81,6 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
       const of = (name: string, figure: keyof WrkRound): number => median((rounds.get(name) ?? []).flat().map((round) => round[figure]));
       const ratio = (name: string, figure: keyof WrkRound): number =>
         median((rounds.get(OURS) ?? []).flatMap((round, i) => ratiosOf(round, rounds.get(name)?.[i] ?? [], figure)));
-      const itself = (figure: keyof WrkRound): number =>
-        Math.max(
-          ...Array.from({ length: flags.processes }, (_, process) => {
-            const ratios = (rounds.get(BARE) ?? []).map(
-              (round) => (round[process]?.[figure] ?? Number.NaN) / (round[(process + 1) % flags.processes]?.[figure] ?? Number.NaN),
-            );
-            return median(ratios);
-          }),
-        );
       tables.push({
         title: `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}: medians of ${flags.rounds} rounds of ${flags.seconds} s with ${flags.processes} processes of ours and of bare, and of the ratios in each`,
         columns: ['server', 'bytes', 'p50 µs', 'p99 µs', 'mean µs', 'a second', 'p50 / ours', 'p99 / ours', 'a second / ours'],
@@ -105,7 +98,8 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
       });
       const at = `${encoding}, ${connections} conn.`;
       if (flags.processes > 1) {
-        const [p50, p99] = [itself('p50'), itself('p99')].map((most) => most.toFixed(2));
+        const bare = rounds.get(BARE) ?? [];
+        const [p50, p99] = [spread(bare, 'p50'), spread(bare, 'p99')].map((most) => most.toFixed(2));
         notes.push(`${at}: one process of bare against another, at most: p50 ${p50}, p99 ${p99}.`);
       }
       verdicts.push(
@@ -135,6 +129,7 @@ async function interleave(contestants: readonly Contestant[], connections: numbe
     const order = runs.map((_, i) => runs[(i + round) % runs.length] as (typeof runs)[number]);
     if (round % 2 === 1) order.reverse();
     for (const { name, process, url } of order) {
+      if (round >= PEER_ROUNDS && name !== OURS && name !== BARE) continue;
       const of = rounds.get(name)?.[round] as WrkRound[]; // filled above
       of[process] = await wrk(url, connections, flags.seconds, encoding);
     }
@@ -144,7 +139,16 @@ async function interleave(contestants: readonly Contestant[], connections: numbe
 
 /** Each process of ours against the one of the other with its number; where the other has but one, against that. */
 function ratiosOf(ours: readonly WrkRound[], others: readonly WrkRound[], figure: keyof WrkRound): number[] {
-  return ours.map((round, process) => round[figure] / ((others[process] ?? others[0])?.[figure] ?? Number.NaN));
+  return ours.flatMap((round, process) => {
+    const other = others[process] ?? others[0];
+    return other === undefined ? [] : [round[figure] / other[figure]];
+  });
+}
+
+/** How much one process of a server differs from another, at most: the greatest median of their ratios. */
+function spread(rounds: readonly WrkRound[][], figure: keyof WrkRound): number {
+  const ratios = (i: number): number[] => rounds.flatMap((round) => ratiosOf(round.slice(i, i + 1), round.slice(i - 1), figure));
+  return Math.max(...Array.from({ length: flags.processes }, (_, i) => median(ratios(i))));
 }
 
 /** A process per encoding and one of `urls`, each with the bytes and headers that this one has now. */
