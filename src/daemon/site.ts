@@ -163,6 +163,7 @@ export function site(inputs: SiteInputs): Site {
   };
 
   return {
+    paths: [...pages.keys()],
     answer(request) {
       if (request === last?.request) return send(last.wanted);
       const known = pages.get(request.path);

@@ -44,6 +44,8 @@ export interface WireAnswer {
 
 /** The route table of one listener. Must not throw; a rejected promise is answered with 500. */
 export interface Site {
+  /** Paths that are asked for most, as they are known when a listener starts; the others are answered no less. */
+  readonly paths?: readonly string[];
   answer(request: WireRequest): WireAnswer | Promise<WireAnswer>;
 }
 

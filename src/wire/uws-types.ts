@@ -39,6 +39,7 @@ export type UwsListenToken = object;
 
 export interface UwsApp {
   any(pattern: string, handler: (response: UwsResponse, request: UwsRequest) => void): UwsApp;
+  get(pattern: string, handler: (response: UwsResponse, request: UwsRequest) => void): UwsApp;
   /** Calls back before it returns, with false when the address could not be bound. */
   listen(host: string, port: number, options: number, done: (token: UwsListenToken | false) => void): UwsApp;
   /** Closes the app's listeners and connections at once. */

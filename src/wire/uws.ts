@@ -134,13 +134,13 @@ class Ground {
   #isClosing = false;
   #idle: (() => void) | undefined;
   readonly #heads = new Heads();
-  /** A scraper says the same each time. */
-  #last: WireRequest = { method: '', path: '', query: '', accept: '', acceptEncoding: '' };
 
   constructor(uws: UwsModule, site: Site) {
     this.#uws = uws;
     this.#app = uws.App();
-    this.#app.any('/*', (response, request) => this.#handle(site, response, request));
+    // A route of its own says method and path without asking for them, each of which makes a string.
+    for (const path of site.paths ?? []) this.#app.get(path, this.#handler(site, 'GET', path));
+    this.#app.any('/*', this.#handler(site));
   }
 
   /** The bound port, or undefined. */
@@ -182,9 +182,17 @@ class Ground {
     });
   }
 
-  /** Nothing may be thrown from here: an exception in a handler ends the process (std::terminate). */
-  #handle(site: Site, response: UwsResponse, request: UwsRequest): void {
-    const seen = this.#read(request);
+  /** Nothing may be thrown from it: an exception in a handler ends the process (std::terminate). */
+  #handler(site: Site, method?: string, path?: string): (response: UwsResponse, request: UwsRequest) => void {
+    // A scraper says the same each time.
+    let last: WireRequest = { method: '', path: '', query: '', accept: '', acceptEncoding: '' };
+    return (response, request) => {
+      last = read(request, last, method ?? request.getCaseSensitiveMethod(), path ?? request.getUrl());
+      this.#answer(site, response, last);
+    };
+  }
+
+  #answer(site: Site, response: UwsResponse, seen: WireRequest): void {
     let answer: WireAnswer | Promise<WireAnswer>;
     try {
       answer = site.answer(seen);
@@ -195,19 +203,6 @@ class Ground {
     // Not by `instanceof`, which looks up a symbol of Promise for each answer.
     if ('status' in answer) this.#send(response, answer, seen.method === 'HEAD');
     else this.#later(response, answer, seen.method === 'HEAD');
-  }
-
-  #read(request: UwsRequest): WireRequest {
-    const method = request.getCaseSensitiveMethod();
-    const path = request.getUrl();
-    const query = request.getQuery() ?? '';
-    const accept = request.getHeader(ACCEPT);
-    const acceptEncoding = request.getHeader(ACCEPT_ENCODING);
-    const last = this.#last;
-    if (last.acceptEncoding === acceptEncoding && last.path === path && last.query === query && last.method === method && last.accept === accept) return last;
-    const seen = { method: method === 'GET' ? method : method.toUpperCase(), path, query, accept, acceptEncoding };
-    this.#last = seen;
-    return seen;
   }
 
   #later(response: UwsResponse, promise: Promise<WireAnswer>, isHead: boolean): void {
@@ -295,6 +290,15 @@ class Ground {
     this.active--;
     if (this.active === 0) this.#idle?.();
   }
+}
+
+/** What a request says; `last` itself where it says the same. */
+function read(request: UwsRequest, last: WireRequest, method: string, path: string): WireRequest {
+  const query = request.getQuery() ?? '';
+  const accept = request.getHeader(ACCEPT);
+  const acceptEncoding = request.getHeader(ACCEPT_ENCODING);
+  if (last.acceptEncoding === acceptEncoding && last.path === path && last.query === query && last.method === method && last.accept === accept) return last;
+  return { method: method === 'GET' ? method : method.toUpperCase(), path, query, accept, acceptEncoding };
 }
 
 /** How handing over went: the last byte was taken, the socket takes no more, or this turn of the loop has had its share. */
