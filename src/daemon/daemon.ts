@@ -326,7 +326,9 @@ export class Daemon {
       self: showsSelf(filter),
       describe: (id, memory) => this.#describe(id, name, memory),
     });
-    if (handle !== undefined)
+    // Refused: whoever asks can make up names without end.
+    if (handle === undefined) this.#filters.delete(name);
+    else
       this.#scheduler.setView(
         name,
         this.#jobsOf(filter).map(({ spec }) => spec.id),

@@ -42,7 +42,11 @@ export function filterView(route: Route, query: ScrapeFilter, jobs: readonly Pla
   }
   if (parts === undefined && query.name.length === 0) return { name: route.path, filter: route.filter };
   const families = query.name.length > 0 ? [...query.name].sort() : undefined;
-  const terms = [...(parts === undefined ? [] : [`collect=${parts.toSorted().join(',')}`]), ...(families === undefined ? [] : [`name=${families.join(',')}`])];
+  // Names of families are whatever a query holds, commas included, and the name of a view says which view it is.
+  const terms = [
+    ...(parts === undefined ? [] : [`collect=${parts.toSorted().join(',')}`]),
+    ...(families === undefined ? [] : [`name=${families.map(encodeURIComponent).join(',')}`]),
+  ];
   return {
     name: `${route.path}?${terms.join('&')}`,
     filter: { ...route.filter, ...(parts === undefined ? {} : { parts }), ...(families === undefined ? {} : { families }) },

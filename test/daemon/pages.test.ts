@@ -166,6 +166,10 @@ describe('pages of a daemon on a tree that stands still', { timeout: 60_000 }, (
     assert.deepEqual(loadavg, ['node_load1', 'node_load15', 'node_load5', 'node_scrape_collector_duration_seconds', 'node_scrape_collector_success']);
     const named = readFamilies((await get('/metrics/node?name[]=node_load1&name[]=node_boot_time_seconds')).text).map(({ name }) => name);
     assert.deepEqual(named, ['node_boot_time_seconds', 'node_load1']);
+    // Two names, and one that looks like both, are different pages, whichever is asked for first.
+    assert.equal((await get('/metrics/node?name[]=node_load1,node_load5')).text, '');
+    const both = readFamilies((await get('/metrics/node?name[]=node_load1&name[]=node_load5')).text).map(({ name }) => name);
+    assert.deepEqual(both, ['node_load1', 'node_load5']);
   });
 
   test('on /metrics collectors are named role.collector', async () => {
