@@ -127,6 +127,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
   const isChosen = definition.role === 'exporterd' || config.roles.length === 0 || config.roles.includes(definition.role);
   if (!isChosen) return [];
   const targets = definition.targets(block.options, environment, readSecret);
+  refuseTwins(definition.name, targets);
   if (definition.enabledByDefault === false && block.enabled !== true && targets.length === 0) return [];
   const parts = definition.parts.filter((part) => block.parts[part.name] ?? (part.enabledByDefault && part.isOfUse?.(config.path, block.options) !== false));
   const names = parts.map((part) => part.name);
@@ -164,6 +165,12 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
         };
       }),
   );
+}
+
+/** A name is a path and a label: of two targets under one name only the first would be seen. */
+function refuseTwins(collector: string, targets: readonly Target[]): void {
+  const twin = targets.find(({ name }, i) => targets.findIndex((other) => other.name === name) < i);
+  if (twin !== undefined) throw new Error(`${collector} target ${twin.name}: two targets have this name`);
 }
 
 /** What the peer shows of a run that gave nothing. */

@@ -106,6 +106,11 @@ test("the persona's page has its role, its build info and process_*, unless swit
   assert.ok(!plan({ ...without, persona: NODE_EXPORTER.page }).listeners[0]?.routes[0]?.filter.parts?.includes('exporterd.process'));
 });
 
+test('two targets of one name are refused: only one of them could be seen', async () => {
+  const twins = JSON.stringify(['a', 'b', 'a'].map((name, i) => ({ name, host: `h${i}` })));
+  await assert.rejects(planned([`--postgres.targets=${twins}`]), { message: 'postgres target a: two targets have this name' });
+});
+
 test('a target is planned alike whatever other targets there are', async () => {
   const target = (name: string): string => `{"name":"${name}","dsn":"postgresql://u:p-${name}@h/d"}`;
   const alone = await planned(['--role=postgres', `--postgres.targets=[${target('a')}]`]);
