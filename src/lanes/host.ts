@@ -47,6 +47,8 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
   const left = new Int32Array(MAX_JOBS);
   const now = systemClock.monotonicMs;
   const settle = settling();
+  /** The job under way. A session is shared by jobs, and what it says is said of the one that runs. */
+  let running = -1;
   const turn =
     replays === undefined
       ? (): number => control.turn(now(), left)
@@ -63,7 +65,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
       session: () => {
         let session = sessions.get(key);
         if (session === undefined) {
-          const warn = (text: string): void => tell({ kind: 'warning', job: spec.id, text });
+          const warn = (text: string): void => tell({ kind: 'warning', job: running, text });
           session = module.open({ ...spec, readers, monotonicMs: now, wallMs: systemClock.wallMs, warn });
           sessions.set(key, session);
         }
@@ -101,6 +103,7 @@ export default async function hostLane(task: HostLaneTask): Promise<void> {
     const held = jobs.get(id);
     if (held === undefined || Atomics.load(owners, id) !== task.lane) return;
     const { job, replay, session } = held;
+    running = id;
     replay?.leave();
     const started = now();
     const cpuBefore = readers.threadCpuSeconds();

@@ -32,6 +32,8 @@ const readers = loadReaders();
 const builderBell = new Int32Array((ownData(workerData) as ShardData).builderBell);
 const jobs = new Map<number, Held>();
 const sessions = new Map<string, NetworkSession>();
+/** By session, the job under way: jobs share it, and what it says is said of the one that runs. */
+const running = new Map<string, number>();
 /** Travels with whichever round ends next. */
 const news: LaneNews[] = [];
 
@@ -64,6 +66,7 @@ async function close(key: string, ids: readonly number[]): Promise<void> {
   for (const id of ids) jobs.delete(id);
   const session = sessions.get(key);
   sessions.delete(key);
+  running.delete(key);
   await session?.close();
 }
 
@@ -71,7 +74,7 @@ function open({ job, module }: Held): NetworkSession {
   const key = sessionKey(job.spec);
   let session = sessions.get(key);
   if (session === undefined) {
-    const warn = (text: string): void => void news.push({ kind: 'warning', job: job.spec.id, text });
+    const warn = (text: string): void => void news.push({ kind: 'warning', job: running.get(key) ?? job.spec.id, text });
     session = module.open({ ...job.spec, readers, monotonicMs: systemClock.monotonicMs, wallMs: systemClock.wallMs, warn });
     sessions.set(key, session);
   }
@@ -92,6 +95,8 @@ async function round(held: readonly Held[], deadlineMs: number): Promise<void> {
   passed.catch(() => undefined);
   const end = (job: Job, ending: Ending, error?: unknown): void => job.end(ending, error, now(), 0);
   const started = now();
+  const key = sessionKey(first.job.spec);
+  running.set(key, first.job.spec.id);
   for (const { job } of held) job.start(started);
   try {
     let session: NetworkSession;
@@ -107,6 +112,7 @@ async function round(held: readonly Held[], deadlineMs: number): Promise<void> {
         end(job, 'timeout', new CollectError('timeout', job.spec.target.address, `not reached within ${deadlineMs} ms`));
         continue;
       }
+      running.set(key, job.spec.id);
       try {
         const outcome = await Promise.race([session.collect(job.spec.part, job.sheet, controller.signal), passed]);
         end(job, outcome.kind);

@@ -85,3 +85,25 @@ toynet: {collectors: {misreports: true}, targets: [{name: one}]}
   for (const [part, role] of bad) assert.equal(said.filter((line) => line['collector'] === part && line['role'] === role).length, 1, `${role} ${part}`);
   assert.equal(said.length, bad.length);
 });
+
+test('what a session says is said of the part that was running, also when another part has opened it', { timeout: 60_000 }, async () => {
+  const { daemon, log } = await open();
+  await daemon.apply(
+    await planOf(`
+interval: 200ms
+roles: [nginx, kafka]
+web: {listen_address: ["127.0.0.1:0"]}
+toyhost: {collectors: {warns: true}}
+toynet: {collectors: {warns: true}, targets: [{name: one}]}
+`),
+  );
+  const said = (role: string): Record<string, unknown> | undefined =>
+    log.map((line) => JSON.parse(line) as Record<string, unknown>).find((line) => line['msg'] === 'something is odd' && line['role'] === role);
+  for (const [role, target] of [
+    ['nginx', 'local'],
+    ['kafka', 'one'],
+  ] as const) {
+    const line = await until(20_000, `${role} has said it`, async () => said(role));
+    assert.deepEqual([line['collector'], line['target']], ['warns', target]);
+  }
+});

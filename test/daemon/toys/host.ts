@@ -18,6 +18,7 @@ export function open(scope: Scope): HostSession {
         };
         sheet.set(sheet.slot(RUNS, [part], RUNS.labels, sheet.entity(labels)), 1);
       }
+      if (part === 'warns') scope.warn('something is odd');
       const count = (runs.get(part) ?? 0) + 1;
       runs.set(part, count);
       sheet.sample(RUNS, [part], count);

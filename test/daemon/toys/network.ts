@@ -23,6 +23,7 @@ export function open(scope: Scope): NetworkSession {
       if (exits === true) process.exit(1);
       // A system call that never returns, which is what really sticks a thread.
       if (blocks_on !== undefined) readFileSync(blocks_on);
+      if (part === 'warns') scope.warn('something is odd');
       sheet.sample(RUNS, [part], ++runs);
       return OK;
     },
