@@ -244,6 +244,7 @@ test('what is refused, and how it is said', async () => {
     [{ file: 'web: {max_requests: 1}\nweb: {max_requests: 1}\n' }, ['conf/x.yaml:2:1: web: given twice, first in line 1']],
     [{ file: 'web: {max_requests: 1}\nweb.max_requests: 1\n' }, ['conf/x.yaml:2:1: web.max_requests: given twice, first in line 1']],
     [{ file: 'postgres:\n  targets: [{name: a, name: b}]\n' }, ['conf/x.yaml:2:23: postgres.targets.0.name: given twice, first in line 2']],
+    [{ argv: ['--config='] }, ['--config: expected a path']],
     [{ file: 'a: [1' }, ['conf/x.yaml:1:6: not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]']],
     [{ file: '- a' }, ['conf/x.yaml:1:1: expected keys at the top of the file, such as `web:`']],
     [

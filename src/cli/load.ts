@@ -217,6 +217,10 @@ function resolvePaths(value: unknown, folder: string): void {
 
 async function layFile(loading: Loading, name: string, place: Place): Promise<void> {
   const { draft, input, problems, schema } = loading;
+  if (name === '') {
+    problems.push({ place, key: '', text: 'expected a path' });
+    return;
+  }
   const path = resolve(input.cwd, name);
   let text: string;
   try {

@@ -132,7 +132,7 @@ export async function readFileInto(draft: Draft, input: FileInput): Promise<Prob
   return problems;
 }
 
-/** Behind a colon the parser quotes from the file, and what it quotes may be half a password. */
+/** Behind a colon the parser quotes from the file, and what it quotes may be half a password; behind a semicolon it speaks to programmers. */
 function withoutContent(message: string): string {
-  return `not YAML: ${message.split(/[:\n]/, 1)[0] ?? message}`;
+  return `not YAML: ${message.split(/[:;\n]/, 1)[0] ?? message}`;
 }
