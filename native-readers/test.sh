@@ -10,7 +10,7 @@ warnings="-Wall -Wextra -Wconversion -Werror"
 common="-std=c++20 -g -O1 -pthread -fno-omit-frame-pointer $warnings -Isrc -Itests"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
 library="src/core/*.cpp src/readers/*.cpp"
-unit="tests/unit.cpp tests/numbers.cpp tests/shapes.cpp tests/sources.cpp tests/pages.cpp tests/page_deflate.cpp tests/view_builds.cpp tests/mounts.cpp tests/kernel_calls.cpp tests/rows.cpp"
+unit="tests/unit.cpp tests/numbers.cpp tests/shapes.cpp tests/sources.cpp tests/pages.cpp tests/page_deflate.cpp tests/view_builds.cpp tests/mounts.cpp tests/kernel_calls.cpp tests/rows.cpp tests/watches.cpp tests/tasks.cpp"
 compiler=${CXX:-g++}
 results=
 

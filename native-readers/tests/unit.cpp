@@ -14,6 +14,9 @@ int main() {
   tests::test_pages();
   tests::test_page_deflater();
   tests::test_view_builds();
+  // Before there are threads that never end: one of these forks.
+  tests::test_watches();
+  tests::test_tasks();
   tests::test_mounts();
   tests::test_kernel_calls();
   tests::test_rows();

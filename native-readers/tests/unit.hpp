@@ -13,5 +13,7 @@ void test_view_builds();
 void test_mounts();
 void test_kernel_calls();
 void test_rows();
+void test_watches();
+void test_tasks();
 
 }  // namespace tests

@@ -95,6 +95,13 @@ export interface Target {
 /** `host`: synchronous reads of kernel files. `network`: asynchronous, over sockets. */
 export type Pool = 'host' | 'network';
 
+/** A counter about a collector itself, and its series by the values of their labels. One session at a time may add to it. */
+export interface CounterSeries {
+  /** `exporterd_<collector>_...`. */
+  readonly family: Family;
+  readonly values: readonly (readonly string[])[];
+}
+
 export interface CollectorDefinition<Options = unknown> {
   /** Folder name and configuration block. */
   readonly name: string;
@@ -116,6 +123,8 @@ export interface CollectorDefinition<Options = unknown> {
   pages?(options: Options): readonly VariantPage[];
   /** True when the sessions of a target, whichever thread they are in, share a board (see `Scope.board`). */
   readonly hasBoard?: boolean;
+  /** What its sessions count about themselves, for the page of the daemon's own numbers (see `Scope.counters`). */
+  readonly counters?: CounterSeries;
   /**
    * Writes what the peer prints about a run: `node_scrape_collector_success`, `pg_up`, ... Called at the end of every run in
    * the worker, on the sheet of the part, and on the main thread on a fresh sheet for the page that replaces a run which
@@ -139,6 +148,8 @@ export interface Scope<Options = unknown> {
   readonly deadlineMs?: number;
   /** One for all sessions of the collector and target, where the definition asks for it: what one thread learns, others read. */
   readonly board?: SharedArrayBuffer;
+  /** A number for each series of the definition's `counters`, in shared memory, for the session to add to. */
+  readonly counters?: Float64Array;
   /** CLOCK_MONOTONIC and wall clock, milliseconds; injected so that tests own time. */
   readonly monotonicMs: () => number;
   readonly wallMs: () => number;

@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { makeBoard } from '../collect/board.ts';
 import { Channel, type ChannelMemory, EMPTY_PAGE, makeChannel, wantVariant } from '../collect/channel.ts';
-import { type FailureCode, ROLES, type Role } from '../collect/contract.ts';
+import { type CounterSeries, type FailureCode, ROLES, type Role } from '../collect/contract.ts';
 import { Sheet } from '../collect/sheet.ts';
 import { PLAIN } from '../collect/variant.ts';
 import { ring } from '../lanes/bell.ts';
@@ -77,6 +77,8 @@ export class Daemon {
   readonly #jobs = new Map<string, LiveJob>();
   readonly #freeIds: number[] = [];
   readonly #fixed = new Map<string, ChannelMemory>();
+  /** By name of the family. */
+  readonly #counted = new Map<string, Float64Array>();
   /** By collector and target. */
   readonly #boards = new Map<string, SharedArrayBuffer>();
   readonly #filters = new Map<string, ViewFilter>();
@@ -238,6 +240,7 @@ export class Daemon {
       maxBytes,
       channel: makeChannel(variants, maxBytes, planned.failures),
       ...(planned.hasBoard ? { board: this.#board(planned) } : {}),
+      ...(planned.counters === undefined ? {} : { counters: this.#counters(planned.counters) }),
       isElsewhere: planned.isElsewhere,
     };
   }
@@ -266,6 +269,13 @@ export class Daemon {
     const board = this.#boards.get(key) ?? makeBoard();
     this.#boards.set(key, board);
     return board;
+  }
+
+  /** Kept while the daemon runs: a counter does not begin again with a thread that is replaced. */
+  #counters({ family, values }: CounterSeries): Float64Array {
+    const cells = this.#counted.get(family.name) ?? this.#cells.lend(family, values);
+    this.#counted.set(family.name, cells);
+    return cells;
   }
 
   /** Numbers of jobs that are gone are used again late: a hung thread may still be busy under one. */

@@ -1,5 +1,5 @@
 import { type FixedPage, fixedPage } from '../collect/channel.ts';
-import type { CollectorDefinition, Part, Pool, Role, Roots, Target } from '../collect/contract.ts';
+import type { CollectorDefinition, CounterSeries, Part, Pool, Role, Roots, Target } from '../collect/contract.ts';
 import { Sheet } from '../collect/sheet.ts';
 import { PLAIN, type Variant } from '../collect/variant.ts';
 import type { Readers } from '../readers/readers.ts';
@@ -36,6 +36,8 @@ export interface PlannedJob {
   readonly failures: readonly FixedPage[];
   /** Its sessions share a board with those of the same collector and target. */
   readonly hasBoard: boolean;
+  /** What its sessions count about themselves. */
+  readonly counters?: CounterSeries;
   /** See `Part.elsewhere`. */
   readonly isElsewhere: boolean;
 }
@@ -161,6 +163,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
           variants: variantsOf(part),
           failures: failurePages(definition, part, [...variantsOf(part), targetVariant(target)], block.deadlineSeconds ?? usual, readers),
           hasBoard: definition.hasBoard === true,
+          ...(definition.counters === undefined ? {} : { counters: definition.counters }),
           isElsewhere: part.elsewhere !== undefined,
         };
       }),

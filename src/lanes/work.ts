@@ -35,6 +35,8 @@ export interface JobSpec {
   readonly channel: ChannelMemory;
   /** See `Scope.board`. */
   readonly board?: SharedArrayBuffer;
+  /** See `Scope.counters`. */
+  readonly counters?: Float64Array;
   /** See `Part.elsewhere`. */
   readonly isElsewhere?: boolean;
 }

@@ -1,8 +1,8 @@
 import type { Family } from '../model/family.ts';
 
 /**
- * The main thread's own numbers in shared memory: it adds to a Float64Array, the view builder reads it when it prints.
- * One writer; a double is written whole.
+ * The daemon's own numbers in shared memory: the main thread adds to a Float64Array, to a few cells of it a collecting
+ * thread does, and the view builder reads it when it prints. One writer for each; a double is written whole.
  */
 
 /** Reserved, and only touched as far as it is used: an array that grows in place is slower to index. */
@@ -72,6 +72,13 @@ export class Cells {
     };
     this.#distributions.set(key, distribution);
     return distribution;
+  }
+
+  /** Cells of series of one family, in their order, for another thread to count in: it is their one writer from now on. */
+  lend(family: Family, series: readonly (readonly string[])[]): Float64Array {
+    const first = this.#used;
+    for (const values of series) this.#take(family, values, family.labels, '');
+    return this.#values.subarray(first, this.#used);
   }
 
   /** Cells made since the last call: what the builder has not been told yet. */

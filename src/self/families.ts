@@ -1,6 +1,6 @@
 import { family } from '../model/family.ts';
 
-/** The daemon's own families. Everything it says about itself is in this table. */
+/** The daemon's own families: everything it says about itself, but for what a collector counts (`counters` of its definition). */
 
 const JOB = ['role', 'collector', 'target'] as const;
 

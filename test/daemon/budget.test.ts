@@ -5,6 +5,25 @@ import { sampleValue, startDaemon, until } from '../support/daemon.ts';
 
 const OVER = 'exporterd_collector_over_budget_total{collector="memory",role="container",target="local"}';
 
+const RESCANS = ['count', 'lost', 'unwatched', 'watched'].map((reason) => `exporterd_container_rescans_total{reason="${reason}"}`);
+
+test('how often the hierarchies of cgroups were looked through is told, from the first page on', { timeout: 60_000 }, async () => {
+  const tree = plant(fixture('v2.tree'));
+  const paths = [`--path.procfs=${tree.roots.procfs}`, `--path.sysfs=${tree.roots.sysfs}`, `--path.rootfs=${tree.roots.rootfs}`];
+  const daemon = await startDaemon([...paths, '--role=container', '--role=exporterd', '--interval=200ms', '--no-phase-lock']);
+  try {
+    const page = await daemon.page('/metrics/exporterd');
+    const numbers = RESCANS.map((series) => sampleValue(page, series));
+    const isWatched = sampleValue(page, 'exporterd_native_readers') === 1;
+    if (isWatched) assert.deepEqual(numbers, [0, 0, 0, 1]);
+    else assert.ok((numbers[2] ?? 0) > 0 && numbers[3] === 0, String(numbers));
+    assert.doesNotMatch(await daemon.page('/metrics/container'), /exporterd_/);
+  } finally {
+    await daemon.stop();
+    tree.remove();
+  }
+});
+
 test('series of containers beyond the budget: left out, counted, told in one line; those that are shown stay', { timeout: 60_000 }, async () => {
   const tree = plant(fixture('v1.tree'));
   const memory = (name: string) => tree.write(`sys/fs/cgroup/memory/${name}/memory.usage_in_bytes`, '5\n');

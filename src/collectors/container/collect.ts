@@ -15,6 +15,7 @@ import { MountTable } from './mount-table.ts';
 import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
+import { RESCAN_REASONS } from './rescans.ts';
 import { resourceGroup } from './resource.ts';
 import { RuntimeNames } from './runtime-names.ts';
 import { commaList, EVERYTHING, selectionOf } from './selection.ts';
@@ -54,6 +55,7 @@ export function open(scope: Scope): HostSession {
     labels: containerLabels(commaList(options.container_labels)),
     watch: () => readers.watch(),
     warn,
+    onRescan: (reason) => count(scope.counters, RESCAN_REASONS.indexOf(reason)),
   });
   const selection = selectionOf(options);
   const kernel = new KernelActs(tree, readers, roots.procfs);
@@ -120,6 +122,10 @@ function groupSpecs(scope: Scope, options: ContainerOptions, tree: Tree, machine
     resource: () => resourceGroup(layout, roots.procfs, wallMs, swapUsed),
     spec: () => specGroup(unified, () => machine.read()),
   };
+}
+
+function count(counters: Float64Array | undefined, series: number): void {
+  if (counters !== undefined) counters[series] = (counters[series] ?? 0) + 1;
 }
 
 /** Limits of this very process: the one file that is not below the configured procfs. */

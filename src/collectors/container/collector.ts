@@ -31,6 +31,7 @@ import {
 import { KUBELET, RESOURCE } from './labels.ts';
 import { type ContainerOptions, containerOptions } from './options.ts';
 import { report } from './report.ts';
+import { RESCAN_REASONS, RESCANS } from './rescans.ts';
 import { hasRuntime } from './runtime-sockets.ts';
 
 /** Printed on the standalone page, and on the kubelet's where it has the group. */
@@ -98,6 +99,7 @@ export default defineCollector({
     ];
   },
   hasBoard: true,
+  counters: { family: RESCANS, values: RESCAN_REASONS.map((reason) => [reason]) },
   report,
   worker: new URL('./collect.js', import.meta.url),
 });

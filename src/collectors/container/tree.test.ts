@@ -7,6 +7,7 @@ import { diceFrom } from '../../../test/support/random.ts';
 import { loadReaders } from '../../readers/load.ts';
 import { type DirectoryWatch, ReaderError } from '../../readers/readers.ts';
 import type { Layout } from './layout.ts';
+import type { RescanReason } from './rescans.ts';
 import { Tree, type TreeOptions } from './tree.ts';
 
 const readers = loadReaders();
@@ -27,11 +28,18 @@ function roots(count: number): string[] {
 
 class Watched {
   readonly warnings: string[] = [];
+  readonly rescans: RescanReason[] = [];
   readonly tree: Tree;
   now = 0;
 
   constructor(layout: Layout, watch: TreeOptions['watch'], procfs = '/nowhere') {
-    this.tree = new Tree(layout, { procfs, monotonicMs: () => this.now, warn: (text) => this.warnings.push(text), ...(watch === undefined ? {} : { watch }) });
+    this.tree = new Tree(layout, {
+      procfs,
+      monotonicMs: () => this.now,
+      warn: (text) => this.warnings.push(text),
+      onRescan: (reason) => this.rescans.push(reason),
+      ...(watch === undefined ? {} : { watch }),
+    });
     opened.push(() => this.tree.close());
   }
 
@@ -96,6 +104,8 @@ describe('the tree of cgroups', { skip: readers.native ? false : 'the addon is n
       assert.equal(watches(), there.length);
     }
     assert.deepEqual([...watched.warnings, ...listed.warnings], []);
+    assert.deepEqual(watched.rescans, ['watched']);
+    assert.deepEqual(listed.rescans, Array<string>(300).fill('unwatched'));
   });
 
   test('the same name again between two refreshes is another cgroup', () => {
@@ -126,6 +136,7 @@ describe('the tree of cgroups', { skip: readers.native ? false : 'the addon is n
     assert.deepEqual(watched.ids(), ['/', '/unheard']);
     mkdirSync(`${root}/unheard/heard`);
     assert.deepEqual(watched.ids(), ['/', '/unheard', '/unheard/heard']);
+    assert.deepEqual(watched.rescans, ['watched', 'lost']);
   });
 
   test('what the first hierarchy hears of is looked for in the others; what only they have is found by their count', () => {
@@ -154,7 +165,7 @@ describe('the tree of cgroups', { skip: readers.native ? false : 'the addon is n
     assert.deepEqual(watched.ids(), ['/']);
   });
 
-  // The limits behind these are the machine's, which a test does not change: the watch is told to refuse.
+  // Limits that are really lowered: limits.test.ts. Here the watch is told to refuse, some directories later or at once.
   for (const [code, when] of [
     ['EMFILE', 'open'],
     ['ENOSPC', 'add'],
@@ -193,6 +204,7 @@ describe('the tree of cgroups', { skip: readers.native ? false : 'the addon is n
       assert.equal(watched.ids().length, 21);
       assert.equal(watches(), 21);
       assert.equal(watched.warnings.length, 1);
+      assert.deepEqual(watched.rescans, ['unwatched', 'unwatched', 'watched']);
     });
   }
 

@@ -4,6 +4,7 @@ import { type ContainerLabel, KUBELET, kubeletLabels, RESOURCE, resourceLabels, 
 import type { Layout } from './layout.ts';
 import type { DirectoryWatch } from '../../readers/readers.ts';
 import { Hierarchy, NO_WATCH } from './hierarchy.ts';
+import type { RescanReason } from './rescans.ts';
 
 /** A control group that exists. A removed and remade one is another object, even under the same id. */
 export interface Cgroup {
@@ -66,6 +67,8 @@ export interface TreeOptions {
   /** Opens a watch; left out, directories are listed. */
   readonly watch?: () => DirectoryWatch | undefined;
   readonly warn?: (message: string) => void;
+  /** Called for each hierarchy that is looked through in place of hearing what has changed. */
+  readonly onRescan?: (reason: RescanReason) => void;
 }
 
 /** Every directory is looked at once in this time, whatever the kernel reports. */
@@ -123,6 +126,7 @@ export class Tree {
   readonly #watch: () => DirectoryWatch | undefined;
   readonly #warn: (message: string) => void;
   readonly #onRefresh: (tree: Tree) => void;
+  readonly #onRescan: (reason: RescanReason) => void;
   readonly #containerLabels: readonly ContainerLabel[];
   readonly #hierarchies: readonly Kept[];
   readonly #byId = new Map<string, Cgroup>();
@@ -148,6 +152,7 @@ export class Tree {
 
   constructor(layout: Layout, options: TreeOptions) {
     this.#onRefresh = options.onRefresh ?? (() => {});
+    this.#onRescan = options.onRescan ?? (() => {});
     this.#containerLabels = options.labels ?? [];
     this.layout = layout;
     this.#procfs = options.procfs;
@@ -214,7 +219,10 @@ export class Tree {
     this.looks += 1;
     const [first, ...others] = this.#hierarchies as [Kept, ...Kept[]];
     const heard = this.#hear(first, now);
-    if (heard === undefined) this.#list(first.hierarchy, moved);
+    if (heard === undefined) {
+      this.#onRescan('unwatched');
+      this.#list(first.hierarchy, moved);
+    }
     const recent = heard ?? [...first.hierarchy.changed];
     const touched = new Set([...this.#recent, ...recent]);
     this.#recent = recent;
@@ -229,7 +237,8 @@ export class Tree {
   /** Ids of directories that came or went as the watch of a hierarchy reports them; undefined when it has none. */
   #hear(kept: Kept, now: number): readonly string[] | undefined {
     const { hierarchy } = kept;
-    if (kept.wantsWatch && !hierarchy.isWatched && now >= kept.retryMs) {
+    const begins = kept.wantsWatch && !hierarchy.isWatched && now >= kept.retryMs;
+    if (begins) {
       kept.retryMs = now + RETRY_MS;
       this.#tell(kept, hierarchy.watch(this.#watch));
       this.#distrust();
@@ -238,9 +247,14 @@ export class Tree {
     if (!hierarchy.isWatched) return undefined;
     const { ids, written, lost, obstacle } = hierarchy.hear();
     this.#tell(kept, obstacle);
+    if (obstacle !== '') this.#onRescan('unwatched');
+    else if (begins) this.#onRescan('watched');
     // The root's own going is reported to nobody.
     hierarchy.check(lost ? hierarchy.directories.values() : [hierarchy.directories.get('/')].filter((root) => root !== undefined));
-    if (lost) this.#distrust();
+    if (lost) {
+      this.#onRescan('lost');
+      this.#distrust();
+    }
     for (const id of written) {
       const cgroup = this.#byId.get(id);
       if (cgroup === undefined) continue; // New: it is read anyway.
@@ -289,6 +303,7 @@ export class Tree {
     }
     kept.strikes += 1;
     if (population >= 0 && touched.size > 0 && kept.strikes < PATIENCE) return;
+    this.#onRescan('count');
     // Removed ones are found among those without children, in turn or by a part that reads them.
     this.#list(hierarchy, population < 0);
     kept.offset = has();
