@@ -10,6 +10,9 @@ import { commaList } from './selection.ts';
 
 export { report } from './report.ts';
 
+/** Every release of Podman answers to it; the peer asks so too. */
+const PODMAN_VERSION = '1.0.0';
+
 /** Without anybody asking, names are looked at again this often: a container may be renamed. */
 const FULL_MS = 60_000;
 
@@ -120,7 +123,7 @@ export function open(scope: Scope): NetworkSession {
 
 /** The library for gRPC takes memory, so it is loaded where a CRI socket exists. */
 async function runtimeAt({ kind, path }: RuntimeSocket, labels: readonly string[]): Promise<Runtime> {
-  if (kind !== 'cri') return dockerRuntime(path, kind === 'podman' ? '/v1.0.0' : '/v1.24', labels);
+  if (kind !== 'cri') return dockerRuntime(path, labels, kind === 'podman' ? PODMAN_VERSION : '');
   const { CriRuntime } = await import('./cri.ts');
   return new CriRuntime(path, labels);
 }

@@ -6,25 +6,40 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /**
  * Names from Docker's HTTP API, which Podman serves too: `GET /containers/json`, one call for all running containers.
- * @param version `/v1.24` for Docker (1.12 and later), `/v1.0.0` for Podman, as the peer asks them
+ * @param fixed version of the API; left out, it is the one that `GET /version` tells: Docker 29 refuses those before 1.44,
+ *   Docker 24 knows none after 1.43, and what is read here is the same in all of them
  */
 export function dockerRuntime(
   socketPath: string,
-  version: string,
   labels: readonly string[],
+  fixed = '',
 ): { list(signal: AbortSignal): Promise<Names>; disk(signal: AbortSignal): Promise<readonly DiskUse[]>; close(): void } {
+  let version = fixed;
+  const ask = async (path: string, signal: AbortSignal): Promise<string> => {
+    version ||= await latestVersion(socketPath, signal);
+    return get(socketPath, `/v${version}${path}`, signal);
+  };
   return {
     async list(signal) {
-      const answer = await get(socketPath, `${version}/containers/json`, signal);
-      return namesOf(answer, labels);
+      return namesOf(await ask('/containers/json', signal), labels);
     },
     async disk(signal) {
-      const path = field(JSON.parse(await get(socketPath, `${version}/info`, signal)), 'DockerRootDir');
-      if (typeof path !== 'string' || path === '') throw new Error(`${version}/info: DockerRootDir expected`);
-      return diskUsesOf(await get(socketPath, `${version}/containers/json?size=1`, signal), path);
+      const path = field(JSON.parse(await ask('/info', signal)), 'DockerRootDir');
+      if (typeof path !== 'string' || path === '') throw new Error('/info: DockerRootDir expected');
+      return diskUsesOf(await ask('/containers/json?size=1', signal), path);
     },
-    close() {},
+    // Another release may answer the next time.
+    close() {
+      version = fixed;
+    },
   };
+}
+
+/** The latest version of the API that is spoken at a socket. */
+async function latestVersion(socketPath: string, signal: AbortSignal): Promise<string> {
+  const version = field(JSON.parse(await get(socketPath, '/version', signal)), 'ApiVersion');
+  if (typeof version !== 'string' || !/^[\d.]+$/.test(version)) throw new Error('/version: ApiVersion expected');
+  return version;
 }
 
 /** From the text of an answer. Throws Error when it is not a list. */

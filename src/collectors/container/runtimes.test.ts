@@ -86,9 +86,13 @@ function recorded(calls: string[], runtime = 'containerd'): Server {
   });
 }
 
+/** What Docker 24 says of its API, as far as it matters. */
+const VERSION = '{"ApiVersion":"1.43","MinAPIVersion":"1.12"}';
+
 function httpServer(answer: string, status = 200, paths: string[] = []): Server {
   return createHttp((request, response) => {
     paths.push(request.url ?? '');
+    if (request.url === '/version') return void response.end(VERSION);
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(answer);
   });
 }
@@ -282,16 +286,16 @@ describe('the network part', () => {
         .sort(),
       ['pod-web2', 'side', 'web'],
     );
-    assert.deepEqual(paths.sort(), ['/v1.0.0/containers/json', '/v1.24/containers/json']);
+    assert.deepEqual(paths.sort(), ['/v1.0.0/containers/json', '/v1.43/containers/json', '/version']);
     for (let i = 0; i < 20; i++) await round(of);
-    assert.equal(paths.length, 2);
+    assert.equal(paths.length, 3);
     new BoardReader(board).ask();
     await round(of);
-    assert.equal(paths.length, 4);
+    assert.equal(paths.length, 5);
     assert.equal(reader.take(), undefined, 'the same names are not posted again');
     monotonicMs += 60_000;
     await round(of);
-    assert.equal(paths.length, 6);
+    assert.equal(paths.length, 7);
     await of.close();
     await of.close();
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -303,7 +307,7 @@ describe('the network part', () => {
     const paths: string[] = [];
     const flaky = createHttp((request, response) => {
       paths.push(request.url ?? '');
-      response.writeHead(status).end(DOCKER);
+      response.writeHead(status).end(request.url === '/version' ? VERSION : DOCKER);
     });
     const docker = await listen(flaky, 'flaky.sock');
     const podman = await listen(httpServer(PODMAN), 'steady.sock');
@@ -314,7 +318,7 @@ describe('the network part', () => {
     new BoardReader(board).ask();
     warnings.length = 0;
     assert.equal(await round(of), 'ok');
-    assert.deepEqual(warnings, [`${docker}: /v1.24/containers/json: HTTP status 500`]);
+    assert.deepEqual(warnings, [`${docker}: /v1.43/containers/json: HTTP status 500`]);
     assert.equal(reader.take(), undefined);
     await of.close();
     const alone = session({ cri: '', docker, podman: '' });
@@ -323,6 +327,30 @@ describe('the network part', () => {
     assert.equal(await round(alone), 'ok', 'tried again without being asked');
     assert.equal(posted().containers.length, 2);
     await alone.close();
+  });
+
+  test('Docker is asked in the version that it speaks, also after it was replaced by another release', async () => {
+    let [oldest, latest] = [24, 43];
+    const server = createHttp((request, response) => {
+      if (request.url === '/version') return void response.end(`{"ApiVersion":"1.${latest}","MinAPIVersion":"1.${oldest}"}`);
+      const asked = Number(/^\/v1\.(\d+)\//.exec(request.url ?? '')?.[1]);
+      // As Docker 29 answers.
+      if (asked < oldest) response.writeHead(400).end(`{"message":"client version 1.${asked} is too old. Minimum supported API version is 1.${oldest}"}`);
+      else if (asked > latest) response.writeHead(400).end(`{"message":"client version 1.${asked} is too new. Maximum supported API version is 1.${latest}"}`);
+      else response.end(DOCKER);
+    });
+    const of = session({ cri: '', docker: await listen(server, 'versions.sock'), podman: '' });
+    assert.equal(await round(of), 'ok');
+    assert.equal(posted().containers.length, 2);
+    [oldest, latest] = [44, 52];
+    new BoardReader(board).ask();
+    await assert.rejects(round(of), /HTTP status 400/);
+    assert.equal(await round(of), 'ok', 'asked for its version again');
+    await of.close();
+    const strange = createHttp((_, response) => response.end('{"ApiVersion":"1/../x"}'));
+    const wrong = session({ cri: '', docker: await listen(strange, 'strange.sock'), podman: '' });
+    await assert.rejects(round(wrong), /ApiVersion expected/);
+    await wrong.close();
   });
 
   test('without a socket the part is absent; a runtime that comes later is found, one that goes takes its names along', async () => {
@@ -347,7 +375,8 @@ describe('the network part', () => {
     let answer: ((text: string) => void) | undefined;
     const sizes = createHttp((request, response) => {
       asked.push(request.url ?? '');
-      if (request.url === '/v1.24/info') response.end('{"DockerRootDir":"/var/lib/docker"}');
+      if (request.url === '/version') response.end(VERSION);
+      else if (request.url === '/v1.43/info') response.end('{"DockerRootDir":"/var/lib/docker"}');
       else if (request.url?.endsWith('size=1') === true) answer = (text) => response.end(text);
       else response.end(DOCKER);
     });
