@@ -111,6 +111,31 @@ test('pods, containers and sandboxes are named from the log directories; a late 
   }
 });
 
+test("the machine's ends of pods' interfaces are hidden as veth is, everything else is shown", () => {
+  const tree = plant(fixture('v2.tree'));
+  try {
+    const hash = '0123456789abcdef';
+    const hidden = [
+      'lo',
+      'veth1',
+      'Docker0',
+      `cali${hash.slice(0, 11)}`,
+      `lxc${hash.slice(0, 12)}`,
+      `eni${hash.slice(4)}`,
+      `gke${hash.slice(0, 12)}`,
+      hash.slice(1),
+    ];
+    const shown = ['eth0', 'enp0s3', 'eno1', 'ens192', 'cali1', 'lxc_health', 'lxdbr0', 'cilium_host', 'cni0', hash.slice(2), `lxc${hash.slice(0, 11)}`];
+    tree.write('proc/1/net/dev', [...hidden, ...shown].map((name) => `${name}: 5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n`).join(''));
+    const bench = new Bench(tree.roots, ['network']);
+    const series = [...samples(bench.page('network')).keys()].filter((one) => one.startsWith('container_network_receive_bytes_total'));
+    assert.deepEqual(series.map((one) => /interface="([^"]*)"/.exec(one)?.[1]).sort(), shown.toSorted());
+    bench.session.close();
+  } finally {
+    tree.remove();
+  }
+});
+
 test('interfaces that come and go leave nothing', () => {
   const tree = plant(fixture('v2.tree'));
   try {

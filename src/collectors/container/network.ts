@@ -23,6 +23,11 @@ const WIDTH = 16;
 
 /** Interfaces that are never shown: the peer's list of prefixes, whatever their case. */
 const HIDDEN = /^(lo|veth|docker|nerdctl)/i;
+/**
+ * The machine's ends of the pairs that reach pods, under the names of Calico, Cilium, AWS, GKE, Azure and OVN: a hash that
+ * fills the name. One for each pod, and all of them again for each pod on the machine's network.
+ */
+const POD_END = /^(?=.{15}$)(?:azv|cali|eni|gke|lxc)?[0-9a-f]+$/;
 
 /**
  * Network counters, from /proc/PID/net/dev of a process in the namespace: process 1 for `/`, any process of a pod's
@@ -63,7 +68,7 @@ export function networkGroup(layout: Layout, procfs: string): GroupSpec {
 function bindInterfaces(rows: readonly Token[][], place: (family: Family, name: string) => number): Bindings {
   const numbers: Bound[] = [];
   for (const [name, ...values] of rows) {
-    if (name === undefined || HIDDEN.test(name.text) || values.length !== WIDTH || values.some(({ at }) => at < 0)) continue;
+    if (name === undefined || HIDDEN.test(name.text) || POD_END.test(name.text) || values.length !== WIDTH || values.some(({ at }) => at < 0)) continue;
     for (const [field, family] of FIELDS) numbers.push({ at: (values[field] as Token).at, column: place(family, name.text), over: 1 });
   }
   return { numbers };
