@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { discoverCollectors } from '../../collect/discover.ts';
 import { loadConfig } from '../load.ts';
+import { CADVISOR } from './cadvisor.ts';
 import type { Config } from '../../config/schema.ts';
 
 const definitions = await discoverCollectors();
@@ -73,12 +74,39 @@ test('options of the collector, and flags without effect', async () => {
   await assert.rejects(load('-no_such_flag'), /no_such_flag/);
 });
 
+/** Flags of release 0.60 by the packages that register them: cmd, lib/manager, the runtimes, the storage drivers, klog. */
+const PEER = [
+  'version listen_ip port prometheus_endpoint url_base_prefix max_procs profiling disable_metrics enable_metrics store_container_labels',
+  'whitelisted_container_labels env_metadata_whitelist raw_cgroup_prefix_whitelist perf_events_config resctrl_interval collector_cert collector_key',
+  'http_auth_file http_auth_realm http_digest_file http_digest_realm max_housekeeping_interval allow_dynamic_housekeeping housekeeping_interval',
+  'global_housekeeping_interval update_machine_info_interval initial_splay_factor jitter_factor log_cadvisor_usage event_storage_age_limit',
+  'event_storage_event_limit application_metrics_count_limit machine_id_file boot_id_file enable_load_reader referenced_reset_interval container_hints',
+  'docker docker-tls docker-tls-cert docker-tls-key docker-tls-ca docker_root docker_only docker_env_metadata_whitelist disable_root_cgroup_stats',
+  'containerd containerd-namespace containerd_env_metadata_whitelist crio_client_timeout podman mesos_agent mesos_agent_timeout',
+  'storage_duration storage_driver storage_driver_host storage_driver_user storage_driver_password storage_driver_db storage_driver_table',
+  'storage_driver_secure storage_driver_buffer_duration storage_driver_influxdb_retention_policy storage_driver_es_host storage_driver_es_index',
+  'storage_driver_es_type storage_driver_es_enable_sniffer storage_driver_kafka_broker_list storage_driver_kafka_topic storage_driver_kafka_ssl_cert',
+  'storage_driver_kafka_ssl_key storage_driver_kafka_ssl_ca storage_driver_kafka_ssl_verify bq_id bq_secret bq_project_id bq_account bq_credentials_file',
+  'add_dir_header alsologtostderr log_backtrace_at log_dir log_file log_file_max_size logtostderr one_output skip_headers skip_log_headers',
+  'stderrthreshold legacy_stderr_threshold_behavior v vmodule',
+].flatMap((line) => line.split(' '));
+
+test("every flag of the peer's has a meaning", () => {
+  const known = new Set(CADVISOR.flags(definitions, []).map(({ name }) => name));
+  assert.deepEqual(
+    PEER.filter((name) => !known.has(name)),
+    [],
+  );
+});
+
 test('what would close something or holds a secret is refused; values that ask for nothing are not', async () => {
   for (const given of [
     'docker-tls',
     'docker-tls-ca=/etc/ca.pem',
     'storage_driver_password=hunter2',
     'storage_driver_secure',
+    'storage_driver_kafka_ssl_key=/k',
+    'bq_credentials_file=/c.pem',
     'collector_key=/k',
     'http_auth_file=/htpasswd',
   ]) {
