@@ -256,6 +256,11 @@ test('a server that speaks another protocol is down, not a hang', async () => {
   server.close();
 });
 
+/** The variable by which a server's password is told, where it has one. */
+function passwordOf({ password }: RedisBackend): Record<string, string> {
+  return password === '' ? {} : { REDIS_PASSWORD: password };
+}
+
 describe('a real server', async () => {
   const state = await startRedis();
   const skip = skipUnless(state);
@@ -271,6 +276,18 @@ describe('a real server', async () => {
   after(async () => {
     for (const rounds of opened) await rounds.close();
     if (!('missing' in state)) await state.backend.stop();
+  });
+
+  test('a server that is not ours is read as well, over one connection, and left as it was', { skip }, async () => {
+    const rounds = roundsOf(ours().address, {}, passwordOf(ours()));
+    const page = await assertUp(rounds);
+    const info = await ours().command('INFO server');
+    const [key = ''] = [...(page.get('redis_instance_info')?.samples.keys() ?? [])];
+    for (const field of ['redis_version', 'run_id']) assert.ok(key.includes(`${field}="${new RegExp(`^${field}:(.*)\\r$`, 'm').exec(info)?.[1]}"`), key);
+    assert.ok(Math.abs(Number(value(page, 'redis_uptime_in_seconds')) - Number(/^uptime_in_seconds:(\d+)/m.exec(info)?.[1])) <= 2);
+    assert.ok(await until(async () => (await ours().connections('exporterd')) === 1, 2_000));
+    await rounds.close();
+    assert.ok(await until(async () => (await ours().connections('exporterd')) === 0, 2_000));
   });
 
   test('prints the families of the peer, with its types and labels', { skip: skipForeign }, async (t) => {
@@ -539,8 +556,8 @@ test('side by side with a redis_exporter: its families of INFO and CONFIG are ou
     return;
   }
   const backend = backendOf(state);
-  const peer = await startPeer(['redis_exporter', 'prometheus-redis-exporter'], { REDIS_ADDR: backend.address });
-  const rounds = roundsOf(backend.address);
+  const peer = await startPeer(['redis_exporter', 'prometheus-redis-exporter'], { REDIS_ADDR: backend.address, ...passwordOf(backend) });
+  const rounds = roundsOf(backend.address, {}, passwordOf(backend));
   try {
     const without = skipUnless(peer);
     if (without !== false) return t.skip(without);
