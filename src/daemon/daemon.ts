@@ -480,7 +480,7 @@ export class Daemon {
     for (const [key, listener] of wanted) {
       if (this.#listening.has(key)) continue;
       const entry = { site: this.#site(listener) };
-      const listening = await this.#options.server.listen(listener.host, listener.port, { answer: (request) => entry.site.answer(request) });
+      const listening = await this.#options.server.listen(listener.host, listener.port, { ...entry.site, answer: (request) => entry.site.answer(request) });
       this.#listening.set(key, Object.assign(entry, { listening }));
       this.#options.log.info('listening', { address: listening.address });
     }

@@ -13,7 +13,7 @@ import type { PageReport } from '../../test/wire/page-server.ts';
 import { addonPath } from '../readers/native.ts';
 import { createHttpServer } from './http.ts';
 import { openServer } from './open.ts';
-import { ListenError, type PinnedBody, SEND_BUFFER_BYTES, type WireAnswer, type WireRequest, type WireServer } from './server.ts';
+import { ListenError, type PinnedBody, SEND_BUFFER_BYTES, type Site, type WireAnswer, type WireRequest, type WireServer } from './server.ts';
 import { createUwsServer, loadUws } from './uws.ts';
 
 const MIB = 1024 * 1024;
@@ -135,10 +135,10 @@ for (const [adapter, open] of ADAPTERS) {
 
 function contract(adapter: string, open: () => WireServer): void {
   /** A server on a free port with this site, closed when the test ends. */
-  async function serve(t: TestContext, answer: (request: WireRequest) => WireAnswer | Promise<WireAnswer>): Promise<{ server: WireServer; port: number }> {
+  async function serve(t: TestContext, answer: Site['answer'], paths: readonly string[] = []): Promise<{ server: WireServer; port: number }> {
     const server = open();
     t.after(() => server.close(0));
-    const { address } = await server.listen('127.0.0.1', 0, { answer });
+    const { address } = await server.listen('127.0.0.1', 0, { answer, paths });
     return { server, port: Number(address.slice(address.lastIndexOf(':') + 1)) };
   }
 
@@ -189,6 +189,26 @@ function contract(adapter: string, open: () => WireServer): void {
       await fetchPage(port, query === '' ? path : `${path}?${query}`, { method, agent, headers: { accept, 'accept-encoding': acceptEncoding } });
     }
     assert.deepEqual(seen, sent);
+  });
+
+  test('paths that are told before are answered as others, and for nobody else', async (t) => {
+    const seen: string[] = [];
+    const site = ({ method, path, query }: WireRequest): WireAnswer => {
+      seen.push(`${method} ${path} ${query}`);
+      return reply('ok');
+    };
+    const { port } = await serve(t, site, ['/', '/a', '/a/b', '/:x', '/y/*', '/*']);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    const paths = ['/', '/a', '/a/', '/a/b', '/a/bc', '//a', '/a//b', '/:x', '/other', '/y/z', '/*', '/A', '/%61', '/a;x'];
+    const sent = paths.flatMap((path) => ['GET', 'HEAD', 'POST'].flatMap((method) => ['', 'x=1'].map((query) => ({ method, path, query }))));
+    for (const { method, path, query } of sent) {
+      assert.equal((await fetchPage(port, query === '' ? path : `${path}?${query}`, { method, agent })).status, 200);
+    }
+    assert.deepEqual(
+      seen,
+      sent.map(({ method, path, query }) => `${method} ${path} ${query}`),
+    );
   });
 
   test('odd requests that HTTP allows reach the site as sent', async (t) => {

@@ -124,6 +124,9 @@ class UwsServer implements WireServer {
   }
 }
 
+/** What uWebSockets takes for a pattern: a route of it would answer for other paths too. */
+const PATTERN = /[:*]/;
+
 /** One listener: an app, its site, and what is under way on it. */
 class Ground {
   /** Responses that were not finished inside their handler. */
@@ -139,7 +142,7 @@ class Ground {
     this.#uws = uws;
     this.#app = uws.App();
     // A route of its own says method and path without asking for them, each of which makes a string.
-    for (const path of site.paths ?? []) this.#app.get(path, this.#handler(site, 'GET', path));
+    for (const path of site.paths ?? []) if (!PATTERN.test(path)) this.#app.get(path, this.#handler(site, 'GET', path));
     this.#app.any('/*', this.#handler(site));
   }
 
