@@ -175,6 +175,26 @@ describe('container: files that are not as they should be', () => {
     });
   }
 
+  test('what stays at fault is told once, however many cgroups join it; again when it was whole in between', () => {
+    withTree('v1', (tree) => {
+      const bench = new Bench(tree.roots, ['memory']);
+      const usageOf = (id: string, text: string) => tree.write(`${MEMORY}${id}/memory.usage_in_bytes`, text);
+      usageOf(APP, 'lots\n');
+      for (let i = 0; i < 5; i++) {
+        bench.page('memory');
+        usageOf(`${APP}/more${i}`, 'lots\n');
+      }
+      assert.equal(bench.warnings.length, 1);
+      for (const id of [APP, ...[0, 1, 2, 3, 4].map((i) => `${APP}/more${i}`)]) usageOf(id, '1\n');
+      bench.page('memory');
+      usageOf(APP, 'lots\n');
+      bench.page('memory');
+      bench.page('memory');
+      assert.equal(bench.warnings.length, 2, bench.warnings.join());
+      bench.session.close();
+    });
+  });
+
   test('a file that is there and cannot be read (EISDIR stands for EACCES, which root never meets)', () => {
     withTree('v1', (tree) => {
       rmSync(join(tree.path, `${MEMORY}${APP}/memory.stat`));

@@ -110,6 +110,8 @@ export class Group {
   readonly #live: LiveFile[] = [];
   /** What was brought to this run. */
   #brought = 0;
+  /** The first file that could not be read in the last run; '' when all could. */
+  #fault = '';
 
   constructor(shared: Shared, spec: GroupSpec) {
     this.#shared = shared;
@@ -168,9 +170,11 @@ export class Group {
       example ||= `${cgroup.id}: ${file}`;
     }
     if (this.#kinds.some(({ witness }) => witness === 'cpu')) activity.watched();
+    const isTold = example === this.#fault;
+    this.#fault = example;
     if (unreadable > 0) {
       if (unreadable === tree.size) throw new CollectError('read', example, 'cannot be read or is not understood, nor those of any other cgroup');
-      warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
+      if (!isTold) warn(`${example}: cannot be read or is not understood; ${unreadable} cgroups left out of ${part}`);
     }
     return vanished;
   }
