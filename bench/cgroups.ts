@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Missing, SOURCES } from './place.ts';
@@ -74,7 +74,9 @@ export function makeV1(count: number, busy: number): Cgroups {
 /** A made-up tree of version 2 in memory, every cgroup with the files of a container of the collector's own fixture. */
 export function makeV2(count: number): Cgroups {
   if (!existsSync('/dev/shm')) throw new Missing('no /dev/shm for a generated tree');
-  const root = mkdtempSync('/dev/shm/exporterd-bench-');
+  // The same for each size: what is learnt of the files of one holds for the next.
+  const root = `/dev/shm/exporterd-bench-${process.pid}`;
+  mkdirSync(root);
   const remove = (): void => rmSync(root, { recursive: true, force: true });
   process.once('exit', remove);
   const template = join(root, 'template');
