@@ -1,7 +1,9 @@
 FROM node:20-bookworm AS build
 WORKDIR /opt/exporterd
 COPY package.json package-lock.json tsconfig.json ./
-COPY native-readers native-readers
+# Not the folder: readers that were built outside may not load here.
+COPY native-readers/build.sh native-readers/
+COPY native-readers/src native-readers/src
 # Tests and benches are only here because the compiler takes the project as one.
 COPY src src
 COPY test test
