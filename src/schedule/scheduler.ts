@@ -245,12 +245,7 @@ export class Scheduler {
       return;
     }
     const train = this.#timetable.arrived(view.times, nowMs, this.#options.clock.wallMs());
-    const isChanged = view.version !== view.times.yard.version;
-    if (isChanged) {
-      view.version = view.times.yard.version;
-      view.trains.add(view.times.yard.locked - view.locked);
-      view.locked = view.times.yard.locked;
-    }
+    const isChanged = noteTrains(view);
     if (isChanged || train !== STRANGER) this.#takePlan();
     if (train === STRANGER) view.unlocked.add(1);
     else {
@@ -378,6 +373,8 @@ export class Scheduler {
     this.#takePlan();
     this.#harvest();
     this.#timetable.due(now, this.#due);
+    // One that stays away is missed here, not by a request.
+    for (const view of this.#views.values()) noteTrains(view);
     let host: readonly number[] = NOTHING;
     let network: readonly number[] = NOTHING;
     for (const id of this.#due) {
@@ -496,6 +493,16 @@ export class Scheduler {
     }
     this.#planned = [];
   }
+}
+
+/** Counts the view's trains; false when they are those that were counted last. */
+function noteTrains(view: View): boolean {
+  const { yard } = view.times;
+  if (view.version === yard.version) return false;
+  view.version = yard.version;
+  view.trains.add(yard.locked - view.locked);
+  view.locked = yard.locked;
+  return true;
 }
 
 /** Ids of one group more; mostly there is but one, and its own array will do. */

@@ -43,3 +43,20 @@ test('/metrics tells how it stands when every collector hangs', { timeout: 60_00
     await daemon.stop();
   }
 });
+
+test('a scraper that stays away is counted no longer as one whose rhythm is known', { timeout: 90_000 }, async () => {
+  const daemon = await startDaemon(['--role=node', '--interval=1s']);
+  try {
+    const trains = async (): Promise<number> => sampleValue(await daemon.page('/metrics/exporterd'), 'exporterd_scrape_trains{view="/metrics/node"}');
+    // Once a second by the clock, whatever an answer takes.
+    const visits = setInterval(() => void daemon.page('/metrics/node').catch(() => undefined), 1000);
+    try {
+      await until(40_000, 'its rhythm is known', async () => (await trains()) === 1);
+    } finally {
+      clearInterval(visits);
+    }
+    await until(15_000, 'it is missed', async () => (await trains()) === 0);
+  } finally {
+    await daemon.stop();
+  }
+});
