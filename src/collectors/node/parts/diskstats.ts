@@ -106,7 +106,7 @@ class DiskLabels {
 
   constructor(scope: PartScope) {
     this.#scope = scope;
-    this.#udev = new UdevDatabase(scope.roots.udevData);
+    this.#udev = new UdevDatabase(scope.roots.udevData, scope.monotonicMs);
     this.series = scope.constants();
   }
 
