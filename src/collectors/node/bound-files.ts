@@ -18,10 +18,21 @@ export class BoundFiles {
     for (const [path, source] of before) if (!this.#sources.has(path)) source.close();
   }
 
-  /** Reads each and sets its series. Returns how many were there. Throws ReaderError, and CollectError from the layout. */
+  /**
+   * Reads each and sets its series; one that fails does not keep the others from it. Returns how many were there.
+   * Throws the first problem when all are done: ReaderError, and CollectError from the layout.
+   */
   collect(sheet: Sheet): number {
     let found = 0;
-    for (const source of this.#sources.values()) if (source.collect(sheet)) found += 1;
+    let problem: unknown;
+    for (const source of this.#sources.values()) {
+      try {
+        if (source.collect(sheet)) found += 1;
+      } catch (error) {
+        problem ??= error;
+      }
+    }
+    if (problem !== undefined) throw problem;
     return found;
   }
 

@@ -398,6 +398,32 @@ test('pcidevice: an odd entry does not take the others along', (context) => {
   assert.match(page, /node_pcidevice_info\{bus="00",class_id="0x000001",device="01"/);
 });
 
+test('xfs, zfs: a file that cannot be understood does not take the others along, and a run with it fails', (context) => {
+  const kstat = (row: string): string => `13 1 0x01 1 272 4 5\nname type data\n${row}`;
+  const cases: [part: string, files: Record<string, string>, shown: RegExp[]][] = [
+    [
+      'xfs',
+      { 'sys/fs/xfs/dm-0/stats/stats': 'vnodes x\n', 'sys/fs/xfs/sda1/stats/stats': 'vnodes 92447 0 0 0 92063 92063 92063 0\n' },
+      [/^node_xfs_vnode_active_total\{device="sda1"\} 92447$/m],
+    ],
+    [
+      'zfs',
+      {
+        'proc/spl/kstat/zfs/arcstats': kstat('hits 4 x\n'),
+        'proc/spl/kstat/zfs/zil': kstat('zil_commit_count 4 10\n'),
+        'proc/spl/kstat/zfs/tank/objset-0x36': kstat('dataset_name 7 tank/home\nreads 4 28\n'),
+      },
+      [/^node_zfs_zil_zil_commit_count 10$/m, /^node_zfs_zpool_dataset_reads\{dataset="tank\/home",zpool="tank"\} 28$/m],
+    ],
+  ];
+  for (const [part, files, shown] of cases) {
+    const { pages } = partOn(context, part, files);
+    const { page, error } = pages.run(part);
+    assert.ok(error instanceof CollectError, part);
+    for (const pattern of shown) assert.match(page, pattern);
+  }
+});
+
 test('selinux', () => {
   assert.equal(selinuxMount('25 22 0:23 / /sys/fs/selinux rw,relatime - selinuxfs selinuxfs rw\n'), '/sys/fs/selinux');
   assert.equal(selinuxMount('25 22 0:23 / /sys/fs/selinux ro,relatime - selinuxfs selinuxfs rw\n'), undefined);

@@ -1,7 +1,8 @@
+import { basename } from 'node:path';
 import { OK } from '../../../collect/contract.ts';
 import { family } from '../../../model/family.ts';
 import { BoundFiles } from '../bound-files.ts';
-import type { Layout } from '../bound-source.ts';
+import type { BoundSource, Layout } from '../bound-source.ts';
 import type { NodePart } from '../part.ts';
 
 const STATE = family('node_zfs_zpool_state', 'gauge', 'Whether a pool is in a state.', ['zpool', 'state']);
@@ -100,19 +101,20 @@ function stateLayout(pool: string): Layout {
   };
 }
 
-interface PoolFile {
+interface KstatFile {
   readonly path: string;
-  readonly kind: 'io' | 'objset' | 'state';
+  readonly kind: 'group' | 'io' | 'objset' | 'state';
+  /** The name of its folder, '' for groups. */
   readonly pool: string;
 }
 
-function kindOf(name: string): PoolFile['kind'] | undefined {
+function kindOf(name: string): KstatFile['kind'] | undefined {
   if (name === 'io' || name === 'state') return name;
   return name.startsWith('objset-') ? 'objset' : undefined;
 }
 
 /** Files of the pools. Files beside the pools are no folders and have none, and neither has a pool that is exported meanwhile. */
-function poolFiles(base: string, pools: readonly string[], list: (path: string) => readonly string[]): PoolFile[] {
+function poolFiles(base: string, pools: readonly string[], list: (path: string) => readonly string[]): KstatFile[] {
   return pools.flatMap((pool) =>
     list(`${base}/${pool}`).flatMap((name) => {
       const kind = kindOf(name);
@@ -128,41 +130,37 @@ export const part: NodePart = {
   families: [STATE],
   open(scope) {
     const base = scope.directory(scope.proc('spl/kstat/zfs'));
-    const groups = [...GROUPS].map(([file, group]) => scope.bound(`${base.path}/${file}`, { keys: 2 }, groupLayout(group, file)));
+    const groups = [...GROUPS.keys()].map((name): KstatFile => ({ path: `${base.path}/${name}`, kind: 'group', pool: '' }));
     const folders = scope.folders();
-    let files = new Map<string, PoolFile>();
-    const open = (path: string) => {
-      const file = files.get(path);
-      const pool = file?.pool ?? '';
-      if (file?.kind === 'state') return scope.bound(path, { text: true, reopen: true }, stateLayout(pool));
-      if (file?.kind === 'io') return scope.bound(path, { reopen: true }, poolLayout(pool));
-      return scope.bound(path, { keys: 2, reopen: true }, datasetLayout(pool));
+    let files = new Map<string, KstatFile>();
+    const open = (path: string): BoundSource => {
+      const { kind = 'group', pool = '' } = files.get(path) ?? {};
+      if (kind === 'state') return scope.bound(path, { text: true, reopen: true }, stateLayout(pool));
+      if (kind === 'io') return scope.bound(path, { reopen: true }, poolLayout(pool));
+      if (kind === 'objset') return scope.bound(path, { keys: 2, reopen: true }, datasetLayout(pool));
+      const name = basename(path);
+      return scope.bound(path, { keys: 2 }, groupLayout(GROUPS.get(name) ?? name, name));
     };
-    const pools = new BoundFiles(open);
+    const sources = new BoundFiles(open);
     return {
       collect(sheet) {
         if (base.scan() === 'absent') return scope.missing(base);
-        for (const source of groups) source.collect(sheet);
         const names = base.names.filter((name) => !GROUPS.has(name));
-        let found: readonly PoolFile[] = [];
-        const hasChanged = folders.look((list) => (found = poolFiles(base.path, names, list)));
-        if (hasChanged) {
+        let found: readonly KstatFile[] = [];
+        const hasChanged = folders.look((list) => (found = [...groups, ...poolFiles(base.path, names, list)]));
+        if (hasChanged || files.size === 0) {
           files = new Map(found.map((file) => [file.path, file]));
-          pools.follow([...files.keys()]);
+          sources.follow([...files.keys()]);
         }
-        pools.collect(sheet);
+        sources.collect(sheet);
         return OK;
       },
       replay(_, steps) {
         if (!base.replay(steps)) return;
-        for (const source of groups) source.replay(steps);
         folders.replay(steps);
-        pools.replay(steps);
+        sources.replay(steps);
       },
-      close() {
-        for (const source of groups) source.close();
-        pools.close();
-      },
+      close: () => sources.close(),
     };
   },
 };
