@@ -69,6 +69,7 @@ test('flags of the peer set keys of ours', async () => {
     [['--web.max-requests=-3'], (l) => l.config.web.maxRequests, 0],
     [['--web.disable-exporter-metrics'], (l) => l.config.web.disableExporterMetrics, true],
     [['--log.level=debug', '--log.format=json'], (l) => l.config.log, { level: 'debug', format: 'json' }],
+    [['--log.level=WARN'], (l) => l.config.log.level, 'warn'],
     [['--no-collector.cpu'], (l) => l.config.collectors['node']?.parts['cpu'], false],
     [['--collector.supervisord'], (l) => l.config.collectors['node']?.parts['supervisord'], true],
     [
@@ -106,7 +107,7 @@ test('flags without an effect warn once and say why; those that ask for nothing 
     [['--runtime.gomaxprocs=2'], [/^--runtime\.gomaxprocs has no effect: there is no Go runtime/]],
     [['--collector.wifi'], [/^--collector\.wifi has no effect: .*collector wifi$/]],
     [['--no-collector.wifi'], []],
-    [['--collector.wifi.fixtures=x', '--collector.qdisc.fixtures='], [/^--collector\.wifi\.fixtures has no effect/]],
+    [['--collector.wifi.fixtures=x', '--collector.qdisc.fixtures='], [/^--collector\.wifi\.fixtures has no effect: it is a hook of the tests/]],
     [['--collector.sysctl.include=a', '--collector.sysctl.include=b'], [/^--collector\.sysctl\.include has no effect/]],
     [['--web.config.file=', '--no-web.systemd-socket'], []],
   ];

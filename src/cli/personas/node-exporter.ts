@@ -23,14 +23,16 @@ interface OptionRow {
   readonly isHidden?: true;
   readonly replacedBy?: string;
   readonly variable?: string;
+  /** Why it has no effect, where there is nothing here that it could change. */
+  readonly why?: string;
 }
 
 function option(name: string, metavar: string, help: string, more: Omit<Partial<OptionRow>, 'name' | 'metavar' | 'help'> = {}): OptionRow {
   return { name, metavar, help, shape: metavar === '' ? 'switch' : 'value', ...more };
 }
 
-function hidden(name: string, metavar: string, help: string): OptionRow {
-  return option(name, metavar, help, { isHidden: true });
+function hidden(name: string, metavar: string, help: string, why?: string): OptionRow {
+  return option(name, metavar, help, { isHidden: true, ...(why === undefined ? {} : { why }) });
 }
 
 function former(name: string, replacedBy: string): OptionRow {
@@ -39,6 +41,7 @@ function former(name: string, replacedBy: string): OptionRow {
 
 const ONLY = 'only those that match';
 const NOT = 'leave out those that match';
+const TEST_HOOK = 'it is a hook of the tests of node_exporter, whose recordings nothing here reads';
 
 /** Options of the peer's collectors, hidden ones included (kingpin tables of release 1.12.1). */
 const OPTIONS: readonly OptionRow[] = [
@@ -60,8 +63,8 @@ const OPTIONS: readonly OptionRow[] = [
   option('filesystem.mount-points-include', 'REGEXP', `mount points: ${ONLY}`),
   option('filesystem.fs-types-exclude', 'REGEXP', `types of file systems: ${NOT}`),
   option('filesystem.fs-types-include', 'REGEXP', `types of file systems: ${ONLY}`),
-  hidden('filesystem.mount-timeout', 'DURATION', 'how long statfs may take before a mount counts as stuck'),
-  hidden('filesystem.stat-workers', 'NUMBER', 'mounts asked at the same time'),
+  hidden('filesystem.mount-timeout', 'DURATION', 'how long statfs may take before a mount counts as stuck', 'all mounts together are waited for 100 ms'),
+  hidden('filesystem.stat-workers', 'NUMBER', 'mounts asked at the same time', 'a mount that hangs keeps no other from being asked'),
   former('filesystem.ignored-mount-points', 'filesystem.mount-points-exclude'),
   former('filesystem.ignored-fs-types', 'filesystem.fs-types-exclude'),
   option('hwmon.chip-include', 'REGEXP', `chips: ${ONLY}`),
@@ -105,7 +108,7 @@ const OPTIONS: readonly OptionRow[] = [
   option('perf.disable-cache-profilers', '', 'no cache events'),
   option('perf.cache-profilers', 'NAME', 'cache event to count', { shape: 'many' }),
   option('powersupply.ignored-supplies', 'REGEXP', `power supplies: ${NOT}`),
-  option('qdisc.fixtures', 'PATH', 'read recorded answers instead of the kernel'),
+  option('qdisc.fixtures', 'PATH', 'read recorded answers instead of the kernel', { why: TEST_HOOK }),
   option('qdisc.device-include', 'REGEXP', `devices: ${ONLY}`),
   option('qdisc.device-exclude', 'REGEXP', `devices: ${NOT}`),
   former('qdisk.device-include', 'qdisc.device-include'),
@@ -129,7 +132,7 @@ const OPTIONS: readonly OptionRow[] = [
   option('tapestats.ignored-devices', 'REGEXP', `tapes: ${NOT}`),
   option('textfile.directory', 'PATH', 'folder with *.prom files, may be a glob', { shape: 'many' }),
   option('vmstat.fields', 'REGEXP', `fields: ${ONLY}`),
-  option('wifi.fixtures', 'PATH', 'read recorded answers instead of the kernel'),
+  option('wifi.fixtures', 'PATH', 'read recorded answers instead of the kernel', { why: TEST_HOOK }),
 ];
 
 const isOff = (value: string | boolean): boolean => value === false || value === '';
@@ -163,7 +166,7 @@ const PROGRAM: readonly PersonaFlag[] = [
   flag('path.sysfs', 'PATH', 'where sysfs is mounted', sets('path.sysfs')),
   flag('path.rootfs', 'PATH', 'where the root file system of the host is mounted', sets('path.rootfs')),
   flag('path.udev.data', 'PATH', 'database of udev', sets('path.udev.data')),
-  flag('log.level', 'LEVEL', 'debug, info, warn or error', sets('log.level')),
+  flag('log.level', 'LEVEL', 'debug, info, warn or error', { kind: 'key', key: 'log.level', convert: (text) => text.toLowerCase() }),
   flag('log.format', 'FORMAT', 'logfmt or json', sets('log.format')),
   flag('runtime.gomaxprocs', 'NUMBER', 'no effect', { kind: 'ignored', why: 'there is no Go runtime here; reading the kernel takes one thread' }),
   flag('collector.disable-defaults', '', 'only collectors that are named', sets('node.disable_defaults')),
@@ -183,7 +186,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 function optionFlag(row: OptionRow, keys: ReadonlyMap<string, string>): PersonaFlag {
   const target = row.replacedBy ?? row.name;
   const key = keys.get(squeezed(target)) ?? keys.get(squeezed(ELSEWHERE[target] ?? target));
-  const meaning: Meaning = key === undefined ? { kind: 'ignored', why: `this release has nothing that the option could change`, isNoOp: isOff } : sets(key);
+  const { why = 'this release has nothing that the option could change' } = row;
+  const meaning: Meaning = key === undefined ? { kind: 'ignored', why, isNoOp: isOff } : sets(key);
   return {
     name: `collector.${row.name}`,
     metavar: row.metavar,
