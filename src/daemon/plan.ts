@@ -143,7 +143,8 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
       .map((part): PlannedJob => {
         const { pool, worker } = part.elsewhere ?? definition;
         const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
-        const usual = pool === 'host' ? (definition.deadlineSeconds ?? HOST_DEADLINE_SECONDS) : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
+        const usual =
+          pool === 'host' ? (definition.deadlineSeconds ?? HOST_DEADLINE_SECONDS) : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
         return {
           key: `${definition.name}/${part.name}/${target.name}`,
           collector: definition.name,
