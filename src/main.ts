@@ -11,7 +11,7 @@ import { tuneEngine } from './engine.ts';
 import { systemClock } from './model/clock.ts';
 import { collectGarbage, exitNow, limitSendBuffers, loadReaders, trimMemory } from './readers/load.ts';
 import { buildCommand } from './readers/native.ts';
-import { ListenError } from './wire/server.ts';
+import { ListenError, NoServerError } from './wire/server.ts';
 
 /** Exit codes: 0 ok, 1 runtime, 2 usage or configuration, 3 `once` and a collector failed. */
 const RUNTIME = 1;
@@ -122,9 +122,13 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+/** What the machine refuses is told in a sentence, anything else with the place in the program. */
+function failure(error: unknown): string {
+  if (error instanceof ListenError || error instanceof NoServerError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 main().catch((error: unknown) => {
-  process.stderr.write(
-    `exporterd: ${error instanceof ListenError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+  process.stderr.write(`exporterd: ${failure(error)}\n`);
   exitNow(RUNTIME);
 });

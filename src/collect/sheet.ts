@@ -61,6 +61,8 @@ export class Sheet {
   readonly #bySlot: (Series | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #slots = new Map<string, number>();
+  /** Series that this run may add beyond the budget. */
+  #extra = 0;
   /** The run in which there was no room to be made. */
   #fullRun = -1;
   readonly #families = new Map<string, Family>();
@@ -99,12 +101,18 @@ export class Sheet {
 
   /** Starts a run: every slot is absent until set. */
   begin(): void {
+    this.#extra = 0;
     this.run = (this.run + 1) >>> 0;
     if (this.run === 0) {
       this.stamps.fill(0);
       this.run = 1;
     }
     if (this.run % 64 === 0) this.#compact();
+  }
+
+  /** Until the next run so many series may be added beyond the budget: what is said about a run must not be lost by what it found. */
+  allow(series: number): void {
+    this.#extra = series;
   }
 
   /**
@@ -121,7 +129,7 @@ export class Sheet {
     if (known !== undefined) return known;
     const first = this.#families.get(family.name);
     if (first === undefined) this.#families.set(family.name, family);
-    if (this.#slots.size >= this.#limits.maxSeries && !this.#makeRoom()) {
+    if (this.#slots.size >= this.#limits.maxSeries + this.#extra && !this.#makeRoom()) {
       this.#refuse(family.name);
       return -1;
     }

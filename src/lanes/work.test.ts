@@ -4,6 +4,7 @@ import { CHANNEL_LAYOUT, EMPTY_PAGE, makeChannel } from '../collect/channel.ts';
 import { type HostSession, OK } from '../collect/contract.ts';
 import { PLAIN } from '../collect/variant.ts';
 import { family } from '../model/family.ts';
+import { loadReaders } from '../readers/load.ts';
 import { addonPath, nativeReaders } from '../readers/native.ts';
 import { type Replays, TURN_LEFT_SHIFT } from '../readers/readers.ts';
 import { CONTROL_LAYOUT, HostControl, makeHostControl, MAX_JOBS } from './host-control.ts';
@@ -91,3 +92,27 @@ for (const [what, replay] of [
     );
   });
 }
+
+test('what is said about a run is on the page also when the run has used up the budget', () => {
+  const news: LaneNews[] = [];
+  const item = family('test_items', 'gauge', 'Items.', ['n']);
+  const job = new Job(
+    specOf(0, 'part'),
+    loadReaders(),
+    (_part, ending, _seconds, sheet) => void sheet.sample(COUNT, [], ending === 'ok' ? 1 : 0),
+    (one) => news.push(one),
+  );
+  for (let run = 0; run < 2; run++) {
+    job.start(1);
+    for (let n = 0; n < 20; n++) job.sheet.sample(item, [String(n)], n);
+    job.end('ok', undefined, 2, 0);
+    const lines = job.sheet.text().split('\n');
+    assert.equal(lines.filter((line) => line.startsWith('test_items{')).length, 10);
+    assert.ok(lines.includes('test_count 1'));
+  }
+  assert.equal(job.sheet.counts.overBudget, 20);
+  assert.deepEqual(
+    news.map((one) => (one.kind === 'over-budget' ? one.family : one.kind)),
+    ['test_items'],
+  );
+});

@@ -65,6 +65,9 @@ export function sessionKey(spec: Pick<JobSpec, 'collector' | 'target' | 'part' |
   return spec.isElsewhere === true ? `${target}/${spec.part}` : target;
 }
 
+/** More than any peer prints about a run. */
+const REPORT_SERIES = 64;
+
 /** A job in its lane: its sheet, its channel and what was last said about it. */
 export class Job {
   readonly spec: JobSpec;
@@ -95,6 +98,7 @@ export class Job {
   end(ending: Ending, error: unknown, monotonicMs: number, cpuSeconds: number): void {
     const seconds = (monotonicMs - this.channel.runStartedMs) / 1000;
     let failure = error === undefined ? undefined : failureOf(error);
+    this.sheet.allow(REPORT_SERIES);
     try {
       this.#report(this.spec.part, ending, seconds, this.sheet);
       this.channel.publish(this.sheet, ending, monotonicMs, cpuSeconds, failure?.code);

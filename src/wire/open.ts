@@ -1,5 +1,5 @@
 /** Chooses the wire at start. */
-import type { WireServer, WireTools } from './server.ts';
+import { NoServerError, type WireServer, type WireTools } from './server.ts';
 import { createUwsServer, loadUws } from './uws.ts';
 
 export type WirePreference = 'auto' | 'uws' | 'http';
@@ -20,14 +20,14 @@ export function loadNative(): ReturnType<typeof loadUws> {
 
 /**
  * A server for the preference: `auto` takes uWebSockets.js where it loads and node:http elsewhere, with a note.
- * Rejects for `uws` when no native uWebSockets.js loads: who asks for it by name wants to know.
+ * Rejects with NoServerError for `uws` when no native uWebSockets.js loads: who asks for it by name wants to know.
  */
 export async function openServer(preference: WirePreference, tools?: WireTools): Promise<OpenedServer> {
   if (preference === 'http') return { server: await httpServer(tools) };
   const loaded = loadNative();
   if (!('reason' in loaded)) return { server: createUwsServer(loaded, tools) };
   const note = `no native uWebSockets.js on this machine (${loaded.reason})`;
-  if (preference === 'uws') throw new Error(note);
+  if (preference === 'uws') throw new NoServerError(note);
   return { server: await httpServer(tools), note: `${note}; node:http serves instead` };
 }
 

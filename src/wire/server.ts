@@ -90,3 +90,11 @@ export class ListenError extends Error {
     this.code = code;
   }
 }
+
+/** The server that was asked for by name is not to be had here. */
+export class NoServerError extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'NoServerError';
+  }
+}
