@@ -40,6 +40,25 @@ void test_page_deflater() {
       }
     }
   }
+  // Lines that come and go, more of them than are added to what was learnt.
+  for (int round = 0; round < 60; ++round) {
+    readers::PageDeflater deflater;
+    std::vector<std::string> lines;
+    for (int i = 0; i < 60; ++i) lines.push_back("family{device=\"" + std::to_string(random() % 1000) + "\"} 1\n");
+    for (int step = 0; step < 60; ++step) {
+      std::string page;
+      for (const std::string& line : lines) page += line;
+      const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(page.data()), page.size());
+      const size_t room = step % 9 == 8 ? random() % page.size() : readers::PageDeflater::bound(page.size());
+      const auto output = std::make_unique<uint8_t[]>(room);
+      const std::span<uint8_t> target(output.get(), room);
+      const auto result = step % 3 == 2 ? deflater.gzip_known(bytes, {}, target) : deflater.gzip(bytes, {}, target);
+      CHECK(!result || result->bytes <= room);
+      if (step == 0) continue;
+      lines.erase(lines.begin() + static_cast<ptrdiff_t>(random() % lines.size()));
+      lines.insert(lines.begin() + static_cast<ptrdiff_t>(random() % lines.size()), "family{device=\"" + std::to_string(random() % 1000) + "\"} 1\n");
+    }
+  }
 }
 
 }  // namespace tests

@@ -64,14 +64,55 @@ test('a text is learnt when it comes twice; from then on every page of it is com
 test('another text is refused once, then learnt', { skip }, () => {
   const random = randomFrom(7);
   const deflater = deflaterOf();
-  const series = seriesOf(20, random);
-  for (let step = 0; step < 40; step++) {
+  let series: readonly string[] = [];
+  for (let step = 0; step < 20; step++) {
     const isNew = step % 4 === 0;
-    if (isNew) series.splice(Math.floor(random() * series.length), random() < 0.5 ? 1 : 0, `more_${step}{a="b"} `);
+    if (isNew) series = seriesOf(40, random).map((text) => text.replaceAll('some', `some_${step}`));
     const page = Buffer.from(pageOf(series, random));
     const found = gzip(deflater, page);
     assert.equal(found === undefined, isNew, `step ${step}`);
     if (found !== undefined) assert.deepEqual(gunzipSync(found.form), page);
+  }
+});
+
+test('lines come and go in what was learnt, first ones of families and sources of copies too', { skip }, () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = randomFrom(seed);
+    const deflater = deflaterOf();
+    const series = seriesOf(20, random);
+    gzip(deflater, Buffer.from(pageOf(series, random)));
+    gzip(deflater, Buffer.from(pageOf(series, random)));
+    for (let step = 0; step < 60; step++) {
+      const shown = series.filter(() => random() < 0.98);
+      if (step % 4 === 0) shown.splice(Math.floor(random() * shown.length), 0, `more_${step}{a="b"} `);
+      const page = Buffer.from(pageOf(shown, random));
+      const found = gzip(deflater, page);
+      // What families begin with changes when lines of it go: there is an end to what can be added to what was learnt.
+      if (found === undefined) assert.ok(step > 10, `seed ${seed}, step ${step}`);
+      else assert.deepEqual(gunzipSync(found.form), page);
+    }
+  }
+});
+
+test('what was learnt and has served is learnt anew when too much was added, and costs no size until then', { skip }, () => {
+  const random = randomFrom(11);
+  const deflater = deflaterOf();
+  const line = (id: number): string => `some_family_total{container="${Math.floor(id * 1e9).toString(36)}",device="eth0"} `;
+  const ids = Array.from({ length: 200 }, random);
+  gzip(deflater, Buffer.from(pageOf(ids.map(line), randomFrom(1))));
+  for (let step = 0; step < 300; step++) {
+    // One comes and one goes in each page, after which nothing is as it was.
+    ids.splice(Math.floor(random() * ids.length), 1);
+    ids.splice(Math.floor(random() * ids.length), 0, random());
+    const page = Buffer.from(pageOf(ids.map(line), randomFrom(step)));
+    if (step === 0) gzip(deflater, page);
+    const found = gzip(deflater, page);
+    assert.ok(found !== undefined, `step ${step}`);
+    assert.deepEqual(gunzipSync(found.form), page);
+    const fresh = deflaterOf();
+    gzip(fresh, page);
+    const { form } = gzip(fresh, page) ?? assert.fail('not learnt');
+    assert.ok(found.form.length < form.length * 1.3, `step ${step}: ${found.form.length} instead of ${form.length} bytes`);
   }
 });
 

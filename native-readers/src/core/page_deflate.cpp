@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "core/hash.hpp"
@@ -12,9 +13,7 @@
 namespace readers {
 namespace {
 
-constexpr size_t kLiterals = 286;
 constexpr size_t kEndOfBlock = 256;
-constexpr size_t kDistances = 30;
 constexpr size_t kFarthest = 32768;
 // Numbers get longer: a source that is this near stays in reach for long.
 constexpr size_t kFarthestLearnt = kFarthest - 4096;
@@ -26,11 +25,18 @@ constexpr uint32_t kLongestLengthCode = 7;
 constexpr int kTries = 24;
 // Bits of literals that one token gathers.
 constexpr uint32_t kTokenBits = 48;
+// How many lines may be missing in one place.
+constexpr size_t kReach = 2048;
+// Pieces that may be added to those that were learnt, and the share of them. More would make pages larger than they need be.
+constexpr size_t kMostAdded = 16;
+constexpr size_t kAddedShare = 16;
+// A text that has not come twice is learnt when what was learnt before it has served so many pages: it has paid by then.
+constexpr uint32_t kPaid = 16;
 
 constexpr std::array<uint16_t, 29> kLengthBase{3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
                                                31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
 constexpr std::array<uint8_t, 29> kLengthExtra{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-constexpr std::array<uint16_t, kDistances> kDistanceBase{1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
+constexpr std::array<uint16_t, 30> kDistanceBase{1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
                                                          193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 // Order in which the lengths of the length codes are told.
 constexpr std::array<uint8_t, 19> kLengthOrder{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
@@ -195,13 +201,6 @@ class PageDeflater::BitWriter {
 // Finds earlier text. Works on pieces: neither a copy nor its source reaches over the end of one.
 class PageDeflater::Finder {
  public:
-  struct Copy {
-    size_t length = 0;
-    size_t piece = 0;
-    size_t offset = 0;
-    size_t distance = 0;
-  };
-
   Finder(std::span<const uint8_t> page, std::span<const Piece> pieces)
       : page_(page), pieces_(pieces), heads_(kHeads, kNone), before_(page.size(), kNone), piece_of_(page.size(), 0) {
     for (size_t i = 0; i < pieces.size(); ++i) {
@@ -269,23 +268,92 @@ void PageDeflater::cut(std::span<const uint8_t> page, PageHole hole, std::vector
       while (number > line && data[number - 1] != ' ') --number;
       if (number > line) {
         pieces.push_back({hash_of(page, piece_at, number - piece_at), static_cast<uint32_t>(piece_at), static_cast<uint32_t>(number - piece_at),
-                          static_cast<uint32_t>(line_end - number), 0, number == hole.at});
+                          static_cast<uint32_t>(line_end - number), number == hole.at, 0, 0, 0});
         piece_at = line_end;
       }
     }
     line = line_end + 1;
   }
-  pieces.push_back({hash_of(page, piece_at, size - piece_at), static_cast<uint32_t>(piece_at), static_cast<uint32_t>(size - piece_at), 0, 0, false});
+  pieces.push_back({hash_of(page, piece_at, size - piece_at), static_cast<uint32_t>(piece_at), static_cast<uint32_t>(size - piece_at), 0, false, 0, 0, 0});
 }
 
-bool PageDeflater::is_known() noexcept {
-  if (seen_.size() != pieces_.size()) return false;
-  for (size_t i = 0; i < seen_.size(); ++i) {
-    const Piece& now = seen_[i];
-    Piece& before = pieces_[i];
-    if (now.hash != before.hash || now.length != before.length || now.is_before_hole != before.is_before_hole) return false;
-    before.at = now.at;
-    before.number_length = now.number_length;
+bool PageDeflater::is_known(std::span<const uint8_t> page) {
+  if (pieces_.empty()) return false;
+  ++page_number_;
+  present_.clear();
+  size_t next = 0;
+  for (const Piece& now : seen_) {
+    auto position = position_of(now, next);
+    if (!position) {
+      const Piece* before = present_.empty() ? nullptr : &pieces_[present_.back()];
+      if (!add(page, next, now, before, before == nullptr ? 0 : present_.back())) return false;
+      position = next;
+    }
+    const uint32_t id = order_[*position];
+    Piece& known = pieces_[id];
+    known.at = now.at;
+    known.number_length = now.number_length;
+    known.page = page_number_;
+    present_.push_back(id);
+    next = *position + 1;
+  }
+  return true;
+}
+
+std::optional<size_t> PageDeflater::position_of(const Piece& piece, size_t from) const noexcept {
+  const size_t end = std::min(order_.size(), from + kReach);
+  for (size_t position = from; position < end; ++position) {
+    if (pieces_[order_[position]].is_like(piece)) return position;
+  }
+  return std::nullopt;
+}
+
+bool PageDeflater::add(std::span<const uint8_t> page, size_t position, const Piece& piece, const Piece* before, uint32_t before_id) {
+  if (pieces_.size() - learnt_ >= std::max(kMostAdded, learnt_ / kAddedShare)) return false;
+  const auto begin = static_cast<uint32_t>(tokens_.size());
+  const auto other = before == nullptr ? std::span<const uint8_t>() : page.subspan(before->at, before->length);
+  if (!add_beside(page.subspan(piece.at, piece.length), other, before_id)) {
+    tokens_.resize(begin);
+    return false;
+  }
+  order_.insert(order_.begin() + static_cast<ptrdiff_t>(position), static_cast<uint32_t>(pieces_.size()));
+  pieces_.push_back(piece);
+  pieces_.back().tokens_begin = begin;
+  pieces_.back().tokens_end = static_cast<uint32_t>(tokens_.size());
+  return true;
+}
+
+bool PageDeflater::add_beside(std::span<const uint8_t> text, std::span<const uint8_t> other, uint32_t other_id) {
+  // Lines of a family begin and end alike.
+  const size_t most = std::min({text.size(), other.size(), kLongestCopy});
+  const size_t same = static_cast<size_t>(std::mismatch(text.begin(), text.begin() + static_cast<ptrdiff_t>(most), other.begin()).first - text.begin());
+  const size_t begin = same >= kShortestCopy ? same : 0;
+  size_t end = 0;
+  while (end < most - begin && text[text.size() - 1 - end] == other[other.size() - 1 - end]) ++end;
+  if (end < kShortestCopy) end = 0;
+  if (begin > 0) add_copy(begin, other_id, 0, 0);
+  if (!add_literals(text.subspan(begin, text.size() - begin - end))) return false;
+  if (end > 0) add_copy(end, other_id, other.size() - end, text.size() - end);
+  return true;
+}
+
+void PageDeflater::add_copy(size_t length, uint32_t source_piece, size_t source_offset, size_t own_offset) {
+  const size_t symbol = length_code(length);
+  const Code code = literals_[257 + symbol];
+  const uint64_t bits = code.bits | uint64_t{length - kLengthBase[symbol]} << code.length;
+  tokens_.push_back({bits, code.length + uint32_t{kLengthExtra[symbol]}, source_piece, static_cast<uint32_t>(source_offset),
+                     static_cast<uint32_t>(own_offset), static_cast<uint32_t>(length)});
+}
+
+bool PageDeflater::add_literals(std::span<const uint8_t> text) {
+  bool is_open = false;
+  for (const uint8_t byte : text) {
+    const Code code = literals_[byte];
+    if (code.length == 0) return false;
+    if (!is_open || tokens_.back().bit_count + code.length > kTokenBits) tokens_.push_back({0, 0, kNoCopy, 0, 0, 0});
+    is_open = true;
+    tokens_.back().bits |= uint64_t{code.bits} << tokens_.back().bit_count;
+    tokens_.back().bit_count += code.length;
   }
   return true;
 }
@@ -301,59 +369,76 @@ bool PageDeflater::is_second() noexcept {
 }
 
 void PageDeflater::learn(std::span<const uint8_t> page) {
-  struct Found {
-    size_t at;
-    Finder::Copy copy;
-  };
   pieces_ = seen_;
-  Finder finder(page, pieces_);
-  std::vector<Found> found;
-  std::vector<size_t> found_ends;
-  std::array<uint32_t, kLiterals> literal_counts{};
-  std::array<uint32_t, kDistances> distance_counts{};
-  // What numbers may need at any time.
-  for (const char byte : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '.', 'e', '+', '-', 'N', 'a', 'I', 'n', 'f'}) {
-    literal_counts[static_cast<uint8_t>(byte)] = 1;
-  }
-  literal_counts[kEndOfBlock] = 1;
-  distance_counts.fill(1);
-  for (const Piece& piece : pieces_) {
-    const size_t end = piece.at + piece.length;
-    for (size_t at = piece.at; at < end;) {
-      Finder::Copy copy = finder.find(at, end);
-      finder.enter(at, end);
-      // A longer copy may begin at the next byte.
-      if (copy.length != 0 && copy.length < 32 && at + 1 < end && finder.find(at + 1, end).length > copy.length) copy.length = 0;
-      if (copy.length == 0) {
-        found.push_back({at, copy});
-        ++literal_counts[page[at]];
-        ++at;
-        continue;
-      }
-      found.push_back({at, copy});
-      ++literal_counts[257 + length_code(copy.length)];
-      ++distance_counts[distance_code(copy.distance)];
-      for (size_t i = 1; i < copy.length; ++i) finder.enter(at + i, end);
-      at += copy.length;
-    }
-    found_ends.push_back(found.size());
-    if (!piece.is_before_hole) {
-      for (size_t i = 0; i < piece.number_length; ++i) ++literal_counts[page[end + i]];
-    }
-  }
-  const std::vector<uint8_t> literal_lengths = code_lengths(literal_counts, kLongestCode);
-  const std::vector<uint8_t> distance_lengths = code_lengths(distance_counts, kLongestCode);
+  order_.resize(pieces_.size());
+  std::iota(order_.begin(), order_.end(), 0U);
+  present_ = order_;
+  learnt_ = pieces_.size();
+  served_ = 0;
+  ++page_number_;
+  for (Piece& piece : pieces_) piece.page = page_number_;
+  std::vector<size_t> ends;
+  const std::vector<Found> found = search(page, ends);
+  const Counts counts = count(page, found);
+  const std::vector<uint8_t> literal_lengths = code_lengths(counts.literals, kLongestCode);
+  const std::vector<uint8_t> distance_lengths = code_lengths(counts.distances, kLongestCode);
   literals_.fill({});
   assign_codes(literal_lengths, literals_);
   assign_codes(distance_lengths, distances_);
+  write_header(literal_lengths, distance_lengths);
+  keep(page, found, ends);
+}
 
-  // The header of a block: lengths of both alphabets, runs of zeros as 17 and 18.
+std::vector<PageDeflater::Found> PageDeflater::search(std::span<const uint8_t> page, std::vector<size_t>& ends) const {
+  Finder finder(page, pieces_);
+  std::vector<Found> found;
+  for (const Piece& piece : pieces_) {
+    const size_t end = piece.at + piece.length;
+    for (size_t at = piece.at; at < end;) {
+      Copy copy = finder.find(at, end);
+      finder.enter(at, end);
+      // A longer copy may begin at the next byte.
+      if (copy.length != 0 && copy.length < 32 && at + 1 < end && finder.find(at + 1, end).length > copy.length) copy.length = 0;
+      found.push_back({at, copy});
+      for (size_t i = 1; i < copy.length; ++i) finder.enter(at + i, end);
+      at += std::max<size_t>(copy.length, 1);
+    }
+    ends.push_back(found.size());
+  }
+  return found;
+}
+
+PageDeflater::Counts PageDeflater::count(std::span<const uint8_t> page, std::span<const Found> found) const {
+  Counts counts;
+  // What numbers and lines to come may need at any time.
+  std::fill(counts.literals.begin() + ' ', counts.literals.begin() + '~' + 1, 1);
+  counts.literals['\n'] = 1;
+  counts.literals[kEndOfBlock] = 1;
+  std::fill(counts.literals.begin() + 257, counts.literals.end(), 1);
+  counts.distances.fill(1);
+  for (const auto& [at, copy] : found) {
+    if (copy.length == 0) {
+      ++counts.literals[page[at]];
+      continue;
+    }
+    ++counts.literals[257 + length_code(copy.length)];
+    ++counts.distances[distance_code(copy.distance)];
+  }
+  for (const Piece& piece : pieces_) {
+    if (piece.is_before_hole) continue;
+    for (const uint8_t byte : page.subspan(size_t{piece.at} + piece.length, piece.number_length)) ++counts.literals[byte];
+  }
+  return counts;
+}
+
+// The header of a block: lengths of both alphabets, runs of zeros as 17 and 18.
+void PageDeflater::write_header(std::span<const uint8_t> literal_lengths, std::span<const uint8_t> distance_lengths) {
   struct LengthSymbol {
     uint8_t symbol;
     uint8_t extra;
     uint8_t extra_bits;
   };
-  std::vector<uint8_t> lengths(literal_lengths.begin(), literal_lengths.begin() + kLiterals);
+  std::vector<uint8_t> lengths(literal_lengths.begin(), literal_lengths.end());
   while (lengths.size() > 257 && lengths.back() == 0) lengths.pop_back();
   const size_t literal_total = lengths.size();
   lengths.insert(lengths.end(), distance_lengths.begin(), distance_lengths.end());
@@ -378,44 +463,50 @@ void PageDeflater::learn(std::span<const uint8_t> page) {
   while (told > 4 && symbol_lengths[kLengthOrder[told - 1]] == 0) --told;
   header_.assign(1024, 0);
   header_bits_ = 0;
-  const auto add = [&](uint32_t bits, uint32_t count) {
+  const auto put = [&](uint32_t bits, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i, ++header_bits_) {
       if (((bits >> i) & 1U) != 0) header_[header_bits_ / 8] = static_cast<uint8_t>(header_[header_bits_ / 8] | 1U << (header_bits_ % 8));
     }
   };
-  add(2, 2);
-  add(static_cast<uint32_t>(literal_total - 257), 5);
-  add(kDistances - 1, 5);
-  add(static_cast<uint32_t>(told - 4), 4);
-  for (size_t i = 0; i < told; ++i) add(symbol_lengths[kLengthOrder[i]], 3);
+  put(2, 2);
+  put(static_cast<uint32_t>(literal_total - 257), 5);
+  put(kDistances - 1, 5);
+  put(static_cast<uint32_t>(told - 4), 4);
+  for (size_t i = 0; i < told; ++i) put(symbol_lengths[kLengthOrder[i]], 3);
   for (const LengthSymbol& each : symbols) {
-    add(symbol_codes[each.symbol].bits, symbol_codes[each.symbol].length);
-    add(each.extra, each.extra_bits);
+    put(symbol_codes[each.symbol].bits, symbol_codes[each.symbol].length);
+    put(each.extra, each.extra_bits);
   }
+}
 
+void PageDeflater::keep(std::span<const uint8_t> page, std::span<const Found> found, std::span<const size_t> ends) {
   tokens_.clear();
   size_t next = 0;
   for (size_t i = 0; i < pieces_.size(); ++i) {
-    bool is_open = false;
-    for (; next < found_ends[i]; ++next) {
-      const auto& [at, copy] = found[next];
-      if (copy.length == 0) {
-        const Code code = literals_[page[at]];
-        if (!is_open || tokens_.back().bit_count + code.length > kTokenBits) tokens_.push_back({0, 0, kNoCopy, 0, 0});
-        is_open = true;
-        tokens_.back().bits |= uint64_t{code.bits} << tokens_.back().bit_count;
-        tokens_.back().bit_count += code.length;
+    Piece& piece = pieces_[i];
+    piece.tokens_begin = static_cast<uint32_t>(tokens_.size());
+    while (next < ends[i]) {
+      const auto& [at, copy] = found[next++];
+      if (copy.length != 0) {
+        add_copy(copy.length, static_cast<uint32_t>(copy.piece), copy.offset, at - piece.at);
         continue;
       }
-      is_open = false;
-      const size_t symbol = length_code(copy.length);
-      const Code code = literals_[257 + symbol];
-      const uint64_t bits = code.bits | uint64_t{copy.length - kLengthBase[symbol]} << code.length;
-      tokens_.push_back({bits, code.length + uint32_t{kLengthExtra[symbol]}, static_cast<uint32_t>(copy.piece),
-                         static_cast<uint32_t>(copy.offset), static_cast<uint32_t>(at - pieces_[i].at)});
+      size_t run = 1;
+      for (; next < ends[i] && found[next].copy.length == 0; ++next) ++run;
+      // Each byte has a code: it has been counted.
+      static_cast<void>(add_literals(page.subspan(at, run)));
     }
-    pieces_[i].tokens_end = static_cast<uint32_t>(tokens_.size());
+    piece.tokens_end = static_cast<uint32_t>(tokens_.size());
   }
+}
+
+size_t PageDeflater::distance_of(std::span<const uint8_t> page, const Token& copy, size_t own, const Piece* before) const noexcept {
+  const Piece& source = pieces_[copy.source_piece];
+  if (source.page == page_number_) return own - source.at - copy.source_offset;
+  // Lines of a family are much alike: the one before it may say the same in the same place.
+  if (before == nullptr || copy.source_offset + copy.own_length > before->length) return SIZE_MAX;
+  const size_t from = size_t{before->at} + copy.source_offset;
+  return std::memcmp(page.data() + from, page.data() + own, copy.own_length) == 0 ? own - from : SIZE_MAX;
 }
 
 bool PageDeflater::write(std::span<const uint8_t> page, PageHole hole, BitWriter& out, size_t& hole_at) noexcept {
@@ -428,18 +519,35 @@ bool PageDeflater::write(std::span<const uint8_t> page, PageHole hole, BitWriter
   const Code end_of_block = literals_[kEndOfBlock];
   const bool has_hole = hole.at != PageHole::kNone;
   begin_block(!has_hole);
-  size_t token = 0;
-  for (const Piece& piece : pieces_) {
-    for (; token < piece.tokens_end; ++token) {
+  const auto spell = [&](std::span<const uint8_t> text) {
+    for (const uint8_t byte : text) {
+      const Code code = literals_[byte];
+      if (code.length == 0) return false;
+      out.put(code.bits, code.length);
+    }
+    return true;
+  };
+  const Piece* before = nullptr;
+  for (const uint32_t id : present_) {
+    const Piece& piece = pieces_[id];
+    for (size_t token = piece.tokens_begin; token < piece.tokens_end; ++token) {
       const Token& each = tokens_[token];
+      if (each.source_piece == kNoCopy) {
+        out.put(each.bits, each.bit_count);
+        continue;
+      }
+      const size_t own = size_t{piece.at} + each.own_offset;
+      const size_t distance = distance_of(page, each, own, before);
+      if (distance > kFarthest) {
+        if (!spell(page.subspan(own, each.own_length))) return false;
+        continue;
+      }
       out.put(each.bits, each.bit_count);
-      if (each.source_piece == kNoCopy) continue;
-      const size_t distance = size_t{piece.at} + each.own_offset - pieces_[each.source_piece].at - each.source_offset;
-      if (distance > kFarthest) return false;
       const size_t symbol = distance_code(distance);
       const Code code = distances_[symbol];
       out.put(code.bits | uint64_t{distance - kDistanceBase[symbol]} << code.length, code.length + distance_extra(symbol));
     }
+    before = &piece;
     const size_t number = size_t{piece.at} + piece.length;
     if (piece.is_before_hole) {
       out.put(end_of_block.bits, end_of_block.length);
@@ -452,11 +560,7 @@ bool PageDeflater::write(std::span<const uint8_t> page, PageHole hole, BitWriter
       begin_block(true);
       continue;
     }
-    for (size_t i = 0; i < piece.number_length; ++i) {
-      const Code code = literals_[page[number + i]];
-      if (code.length == 0) return false;
-      out.put(code.bits, code.length);
-    }
+    if (!spell(page.subspan(number, piece.number_length))) return false;
   }
   out.put(end_of_block.bits, end_of_block.length);
   out.align();
@@ -467,23 +571,24 @@ PageDeflater::Printed PageDeflater::print(std::span<const uint8_t> page, PageHol
   BitWriter out(output);
   out.bytes(kGzipHeader);
   size_t hole_at = PageHole::kNone;
-  if (!write(page, hole, out, hole_at)) return Printed::out_of_reach;
+  if (!write(page, hole, out, hole_at)) return Printed::no_code;
   const uint32_t crc = crc32_of(page);
   out.put(crc | uint64_t{static_cast<uint32_t>(page.size() & 0xffU)} << 32U, 40);
   out.put((page.size() & 0xffffffffU) >> 8U, 24);
   if (out.is_full()) return Printed::full;
+  ++served_;
   result = {out.size(), hole_at, crc};
   return Printed::ok;
 }
 
 std::optional<GzipResult> PageDeflater::gzip(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output) {
   cut(page, hole, seen_);
-  const bool is_known_page = is_known();
-  if (!is_known_page && !is_second()) return std::nullopt;
+  const bool is_known_page = is_known(page);
+  if (!is_known_page && !is_second() && served_ < kPaid) return std::nullopt;
   if (!is_known_page) learn(page);
   GzipResult result{};
   Printed printed = print(page, hole, output, result);
-  if (printed == Printed::out_of_reach && is_known_page) {
+  if (printed == Printed::no_code && is_known_page) {
     learn(page);
     printed = print(page, hole, output, result);
   }
@@ -493,7 +598,7 @@ std::optional<GzipResult> PageDeflater::gzip(std::span<const uint8_t> page, Page
 std::optional<GzipResult> PageDeflater::gzip_known(std::span<const uint8_t> page, PageHole hole, std::span<uint8_t> output) noexcept {
   cut(page, hole, seen_);
   GzipResult result{};
-  return is_known() && print(page, hole, output, result) == Printed::ok ? std::optional(result) : std::nullopt;
+  return is_known(page) && print(page, hole, output, result) == Printed::ok ? std::optional(result) : std::nullopt;
 }
 
 namespace {
