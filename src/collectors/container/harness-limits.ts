@@ -1,5 +1,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { CollectError } from '../../collect/contract.ts';
 import { loadReaders } from '../../readers/load.ts';
+import { detectLayout } from './layout.ts';
 import { Tree } from './tree.ts';
 
 /**
@@ -18,6 +20,8 @@ export interface Step {
   readonly ids: readonly string[];
   readonly warnings: readonly string[];
   readonly watches: number;
+  /** The layout that is seen without descriptors, or the code of the failure. */
+  readonly layout?: string;
 }
 
 const warnings: string[] = [];
@@ -50,6 +54,15 @@ function countWatches(): void {
   steps.push({ ...(steps.pop() as Step), watches });
 }
 
+/** The tree has no cgroup.controllers, so that the machine's mount table is to decide. */
+function layoutOrCode(): string {
+  try {
+    return detectLayout({ procfs: '/proc', sysfs: root }).kind;
+  } catch (error) {
+    return error instanceof CollectError ? error.code : String(error);
+  }
+}
+
 function useUpDescriptors(): number[] {
   const held: number[] = [];
   for (;;) {
@@ -67,6 +80,7 @@ if (limit === 'descriptors') {
   mkdirSync(`${root}/new/inner`, { recursive: true });
   mkdirSync(`${root}/c0/another`);
   look();
+  steps.push({ ...(steps.pop() as Step), layout: layoutOrCode() });
   for (const descriptor of held) closeSync(descriptor);
 } else {
   writeFileSync(`/proc/sys/user/${limit}`, limit === 'max_inotify_instances' ? '0' : '3');

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Roots } from '../../collect/contract.ts';
+import { CollectError, type Roots } from '../../collect/contract.ts';
 
 /**
  * How a machine arranges its cgroups. systemd's own terms: legacy (v1 only), hybrid (v1 controllers, a v2 tree beside them
@@ -19,6 +19,9 @@ interface CgroupMount {
   /** Controllers of a v1 mount, `name=systemd` included. */
   readonly controllers: readonly string[];
 }
+
+/** What says nothing about a file: the process or the machine has no more descriptors or memory. */
+const STARVED: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
 /** Options of a v1 mount that are not controllers. */
 const FLAGS = new Set([
@@ -75,6 +78,7 @@ function unescapeOctal(text: string): string {
  * The file stands for statfs(2) saying CGROUP2_SUPER_MAGIC: only the root of a v2 mount has it, and it exists on a copied
  * tree too. A controller mounted twice counts where it was mounted first. Mount points are taken below the configured
  * sysfs; without a usable mount table the directory names under `fs/cgroup` are the controllers (`cpu,cpuacct`).
+ * Throws CollectError when that cannot be known for want of descriptors or memory.
  */
 export function detectLayout(roots: Pick<Roots, 'procfs' | 'sysfs'>): Layout {
   const base = `${roots.sysfs}/fs/cgroup`;
@@ -98,9 +102,13 @@ export function detectLayout(roots: Pick<Roots, 'procfs' | 'sysfs'>): Layout {
 }
 
 function mountTable(procfs: string): CgroupMount[] {
+  const path = `${procfs}/self/mountinfo`;
   try {
-    return cgroupMounts(readFileSync(`${procfs}/self/mountinfo`, 'utf8'));
-  } catch {
+    return cgroupMounts(readFileSync(path, 'utf8'));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    // It is there, and the next run may read it.
+    if (STARVED.has(code)) throw new CollectError('read', path, `the mount table cannot be read now (${code})`, error);
     return []; // The directory names decide then.
   }
 }

@@ -32,6 +32,7 @@ describe('cgroups under limits that are really lowered', { skip: loadReaders().n
     assert.deepEqual(before?.ids, BEFORE);
     // Directories are looked at without a descriptor, and what is in them is listed later.
     assert.deepEqual(starved?.ids, [...BEFORE, '/c0/another', '/new'].sort());
+    assert.equal(starved?.layout, 'read', 'what cannot be told now is no answer for good');
     assert.deepEqual(after?.ids, AFTER);
     assert.equal(after?.watches, AFTER.length);
     assert.deepEqual(
