@@ -64,7 +64,7 @@ export class Hierarchy {
 
   /** Reads the root and all below it at first, later what could not be listed before. Throws CollectError when the root cannot be read. */
   begin(): void {
-    for (const id of [...this.#unlisted]) if (this.directories.has(id)) this.#descend(id);
+    if (this.#unlisted.size > 0) for (const id of [...this.#unlisted]) if (this.directories.has(id)) this.#descend(id);
     if (this.directories.has('/')) return;
     this.#descend('/');
     if (!this.directories.has('/')) throw new CollectError('read', this.root, 'the root of the cgroup hierarchy cannot be read');
