@@ -17,6 +17,8 @@ import { ListenError, NoServerError } from './wire/server.ts';
 const RUNTIME = 1;
 const USAGE = 2;
 const COLLECTOR_FAILED = 3;
+class PrintError extends Error {}
+
 /** A stop takes at most this long, whatever hangs. */
 const GRACE_MS = 800;
 
@@ -107,7 +109,13 @@ async function prepareApart(called: Called): Promise<Prepared> {
 
 /** Resolves when all of it is in the pipe: a reader may be slower than the end of the process. */
 function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
-  return new Promise((resolve) => stream.write(text, () => resolve()));
+  return new Promise((resolve, reject) => {
+    // The disk is full, or nobody reads any more.
+    stream.once('error', ({ message }) => reject(new PrintError(`cannot print: ${message}`)));
+    stream.write(text, (error) => {
+      if (!error) resolve();
+    });
+  });
 }
 
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
@@ -124,7 +132,7 @@ function packageVersion(): string {
 
 /** What the machine refuses is told in a sentence, anything else with the place in the program. */
 function failure(error: unknown): string {
-  if (error instanceof ListenError || error instanceof NoServerError) return error.message;
+  if (error instanceof ListenError || error instanceof NoServerError || error instanceof PrintError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type RunningDaemon, runDaemon, sampleValue, startDaemon, until } from '../support/daemon.ts';
+import { MAIN, type RunningDaemon, runDaemon, sampleValue, startDaemon, until } from '../support/daemon.ts';
 import { readFamilies, seriesOf } from './exposition.ts';
 import { block, procTree } from './proc-tree.ts';
 
@@ -90,6 +91,14 @@ test('an unknown flag is a usage error with a hint; --version and --help print a
   assert.deepEqual([help.code, help.stderr], [0, '']);
   for (const flag of ['--web.listen-address', '--path.procfs', '--log.level', '--role', 'check-config', 'node_exporter'])
     assert.ok(help.stdout.includes(flag), flag);
+});
+
+test('a page that cannot be printed is one clear line and exit code 1', { timeout: 30_000 }, () => {
+  const full = openSync('/dev/full', 'w');
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'once', '--role=node'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+  closeSync(full);
+  assert.equal(status, 1);
+  assert.equal(stderr.trim().split('\n').at(-1), 'exporterd: cannot print: ENOSPC: no space left on device, write');
 });
 
 test('a port in use is one clear line and exit code 1', { timeout: 30_000 }, async () => {

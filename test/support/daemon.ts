@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** The built program's first file. */
+export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 export interface RunningDaemon {
   readonly process: ChildProcess;
