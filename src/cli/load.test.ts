@@ -232,6 +232,10 @@ test('what is refused, and how it is said', async () => {
     [{ file: 'phase_lock: yes' }, ['conf/x.yaml:1:1: phase_lock: expected true or false, got "yes"']],
     [{ file: 'interval: 15' }, ['conf/x.yaml:1:1: interval: expected a duration such as 15s, 1m30s or 500ms, got 15']],
     [{ file: 'interval:' }, ['conf/x.yaml:1:1: interval: expected a duration such as 15s, 1m30s or 500ms, got nothing']],
+    [
+      { file: 'interval: 24h1s\nviews.idle: 1000h' },
+      ['conf/x.yaml:1:1: interval: expected at most 24h, got "24h1s"', 'conf/x.yaml:2:1: views.idle: expected at most 24h, got "1000h"'],
+    ],
     [{ file: 'interval: 1ms' }, ['conf/x.yaml:1:1: interval: expected at least 100ms, got "1ms"']],
     [
       { file: 'web:\n  listen_address:\n    - ":1"\n    - ":99999"\n' },

@@ -7,14 +7,17 @@ import { type Field, fieldsOf } from './fields.ts';
 
 const DURATION_FORM = 'expected a duration such as 15s, 1m30s or 500ms';
 
+/** Timers of Node.js count to 24 days; nothing is collected so seldom. */
+const LONGEST_SECONDS = 24 * 60 * 60;
+
 /** A duration in Go's syntax; seconds after validation. */
 function duration(minimumSeconds: number, minimum: string) {
   return z
     .string(DURATION_FORM)
     .transform((text, context): number => {
       const seconds = parseDuration(text);
-      if (seconds !== undefined && seconds >= minimumSeconds) return seconds;
-      context.addIssue(seconds === undefined ? DURATION_FORM : `expected at least ${minimum}`);
+      if (seconds !== undefined && seconds >= minimumSeconds && seconds <= LONGEST_SECONDS) return seconds;
+      context.addIssue(seconds === undefined ? DURATION_FORM : seconds < minimumSeconds ? `expected at least ${minimum}` : 'expected at most 24h');
       return z.NEVER;
     })
     .meta({ metavar: 'DURATION' });
