@@ -109,8 +109,8 @@ export interface CollectorDefinition<Options = unknown> {
   /** The program it replaces. */
   readonly replaces: string;
   readonly pool: Pool;
-  /** When a run of a host part is given up, where the configuration does not say: for what may rightly take longer than a second. */
-  readonly deadlineSeconds?: number;
+  /** When the first run of a host part in its thread is given up, where the configuration does not say: for what opens many files then. */
+  readonly firstDeadlineSeconds?: number;
   readonly parts: readonly Part[];
   /** Schema of the configuration block, without the keys every block has (`enabled`, `interval`, `deadline`, `collectors`, `max_series`, `max_bytes`). */
   readonly options: z.ZodType<Options>;

@@ -225,7 +225,7 @@ export class Daemon {
   #spec(planned: PlannedJob, plan: Plan): JobSpec {
     // A network target goes through others' coming and going without being made anew, so it is always able to bear its name.
     const variants = isLabelled(planned, plan) || planned.pool === 'network' ? [...planned.variants, targetVariant(planned.target)] : planned.variants;
-    const { collector, part, worker, options, roots, parts, deadlineMs, maxSeries, maxBytes } = planned;
+    const { collector, part, worker, options, roots, parts, deadlineMs, firstDeadlineMs, maxSeries, maxBytes } = planned;
     return {
       id: this.#newId(),
       collector,
@@ -236,6 +236,7 @@ export class Daemon {
       roots,
       parts,
       deadlineMs,
+      firstDeadlineMs,
       maxSeries,
       maxBytes,
       channel: makeChannel(variants, maxBytes, planned.failures),

@@ -28,6 +28,8 @@ export interface PlannedJob {
   /** The configuration named the interval, so no scraper's rhythm replaces it. */
   readonly intervalIsSet: boolean;
   readonly deadlineMs: number;
+  /** Of a host job's first run in its thread. */
+  readonly firstDeadlineMs: number;
   readonly maxSeries: number;
   readonly maxBytes: number;
   /** The variants of the page that it is printed on; where its role has several targets, `targetVariant` besides. */
@@ -143,8 +145,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
       .map((part): PlannedJob => {
         const { pool, worker } = part.elsewhere ?? definition;
         const intervalSeconds = block.intervalSeconds ?? part.intervalSeconds ?? config.intervalSeconds;
-        const usual =
-          pool === 'host' ? (definition.deadlineSeconds ?? HOST_DEADLINE_SECONDS) : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
+        const usual = pool === 'host' ? HOST_DEADLINE_SECONDS : Math.min(NETWORK_DEADLINE_SECONDS, DEADLINE_SHARE * intervalSeconds);
         return {
           key: `${definition.name}/${part.name}/${target.name}`,
           collector: definition.name,
@@ -159,6 +160,7 @@ function planCollector(definition: CollectorDefinition, { config, environment, r
           intervalMs: intervalSeconds * 1000,
           intervalIsSet: block.intervalSeconds !== undefined,
           deadlineMs: (block.deadlineSeconds ?? usual) * 1000,
+          firstDeadlineMs: (block.deadlineSeconds ?? definition.firstDeadlineSeconds ?? usual) * 1000,
           maxSeries: block.maxSeries,
           maxBytes: block.maxBytes,
           variants: variantsOf(part),

@@ -30,6 +30,8 @@ export interface JobSpec {
   /** All parts of the target that are switched on. */
   readonly parts: readonly string[];
   readonly deadlineMs: number;
+  /** Of a host job's first run in its lane; as the others when left out. */
+  readonly firstDeadlineMs?: number;
   readonly maxSeries: number;
   readonly maxBytes: number;
   readonly channel: ChannelMemory;

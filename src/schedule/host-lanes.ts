@@ -31,6 +31,8 @@ interface HostJob {
   readonly spec: JobSpec;
   readonly channel: Channel;
   lane: Lane | undefined;
+  /** Of its channel, when it came to its lane. */
+  movedSequence: number;
   /** How long its next crash keeps it from running. */
   restartMs: number;
 }
@@ -38,6 +40,11 @@ interface HostJob {
 /** Due in its lane's last batch, which has not reached it. */
 function isPending({ spec, channel, lane }: HostJob): boolean {
   return lane !== undefined && channel.runStartedMs < lane.batchAtMs && lane.batch.includes(spec.id);
+}
+
+/** For the run that is under way. */
+function deadlineMsOf({ spec, channel, movedSequence }: HostJob): number {
+  return channel.sequence === movedSequence ? (spec.firstDeadlineMs ?? spec.deadlineMs) : spec.deadlineMs;
 }
 
 const NONE: readonly number[] = [];
@@ -111,7 +118,7 @@ export class HostLanes {
     }
     for (const spec of specs) {
       if (spec.id >= MAX_JOBS) throw new RangeError(`more than ${MAX_JOBS} host jobs`);
-      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, restartMs: FIRST_RESTART_MS });
+      this.#jobs.set(spec.id, { spec, channel: new Channel(spec.channel), lane: undefined, movedSequence: 0, restartMs: FIRST_RESTART_MS });
       this.#shortestDeadlineMs = Math.min(this.#shortestDeadlineMs, spec.deadlineMs);
       this.#idLimit = Math.max(this.#idLimit, spec.id + 1);
     }
@@ -215,7 +222,7 @@ export class HostLanes {
     const current = lane.control.current;
     const job = current < 0 ? undefined : this.#jobs.get(current);
     if (job === undefined) return Number.POSITIVE_INFINITY;
-    const deadline = lane.control.currentStartedMs + job.spec.deadlineMs;
+    const deadline = lane.control.currentStartedMs + deadlineMsOf(job);
     if (now < deadline) return deadline;
     if (job.channel.giveUp()) this.#options.onTimeout(current);
     lane.goodRuns = 0;
@@ -298,6 +305,7 @@ export class HostLanes {
       if (job === undefined) continue;
       Atomics.store(this.#ownerWords, id, lane.id);
       job.lane = lane;
+      job.movedSequence = job.channel.sequence;
       specs.push(job.spec);
     }
     this.#mail(lane, { kind: 'add', jobs: specs });

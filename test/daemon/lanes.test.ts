@@ -50,6 +50,20 @@ async function watch(lanes: { watch(): number }, what: string, condition: () => 
   });
 }
 
+/** Resolves once a job reads this FIFO, which ends when what is returned is called. */
+async function reached(lanes: HostLanes, fifo: string): Promise<() => void> {
+  let writer = -1;
+  await watch(lanes, `${fifo} is read`, () => {
+    try {
+      writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENXIO'); // No reader yet.
+    }
+    return writer >= 0;
+  });
+  return () => closeSync(writer);
+}
+
 test('a shard stuck in a system call is replaced; the other targets keep their samples and go on', { timeout: 60_000 }, async () => {
   const fifo = join(folder, 'fifo');
   execFileSync('mkfifo', [fifo]);
@@ -159,29 +173,16 @@ test('what becomes due while a host lane has several jobs left runs between them
     return { fifo, spec: specOf(TOY_HOST, id, 'crashes', { name, settings: undefined, address: name }, { crash_file: fifo }, 30_000) };
   });
   const calm = specOf(TOY_HOST, 2, 'calm', { name: 'local', settings: undefined, address: 'local' }, {}, 30_000);
-  /** Resolves once the job reads its file, which ends when what is returned does. */
-  const reached = async (fifo: string): Promise<() => void> => {
-    let writer = -1;
-    await watch(lanes, `${fifo} is read`, () => {
-      try {
-        writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-      } catch (error) {
-        assert.equal((error as NodeJS.ErrnoException).code, 'ENXIO'); // No reader yet.
-      }
-      return writer >= 0;
-    });
-    return () => closeSync(writer);
-  };
   try {
     lanes.add([...slow.map(({ spec }) => spec), calm]);
     lanes.start([0, 1]);
-    const endFirst = await reached(slow[0]?.fifo ?? '');
+    const endFirst = await reached(lanes, slow[0]?.fifo ?? '');
     lanes.start([2]);
     endFirst();
     await watch(lanes, 'the calm one has run', () => shown(calm).length === 2);
     assert.equal(new Channel((slow[1] as (typeof slow)[0]).spec.channel).sequence, 0);
     assert.equal(lanes.isIdle, false);
-    (await reached(slow[1]?.fifo ?? ''))();
+    (await reached(lanes, slow[1]?.fifo ?? ''))();
     await watch(lanes, 'the second one has run', () => new Channel((slow[1] as (typeof slow)[0]).spec.channel).sequence === 1);
     await watch(lanes, 'the lane rests', () => lanes.isIdle);
     assert.deepEqual(
@@ -189,6 +190,38 @@ test('what becomes due while a host lane has several jobs left runs between them
       [1, 1, 1],
     );
     assert.deepEqual(said.timeouts, []);
+  } finally {
+    await lanes.close();
+  }
+});
+
+test("a job's first run in its lane has a deadline of its own", { timeout: 60_000 }, async () => {
+  const fifo = join(folder, 'slow-at-first');
+  execFileSync('mkfifo', [fifo]);
+  const said = listeners();
+  let skewMs = 0;
+  const lanes = new HostLanes({ ...said.options, monotonicMs: () => systemClock.monotonicMs() + skewMs, onUnplanned: () => undefined });
+  const spec = {
+    ...specOf(TOY_HOST, 0, 'crashes', { name: 'slow', settings: undefined, address: 'slow' }, { crash_file: fifo }, 20_000),
+    firstDeadlineMs: 60_000,
+  };
+  const timeoutsAfter = (ms: number): number => {
+    skewMs = ms;
+    lanes.watch();
+    skewMs = 0;
+    return said.timeouts.length;
+  };
+  try {
+    lanes.add([spec]);
+    lanes.start([0]);
+    const endFirst = await reached(lanes, fifo);
+    assert.equal(timeoutsAfter(30_000), 0);
+    endFirst();
+    await watch(lanes, 'the first run has ended', () => lanes.isIdle && new Channel(spec.channel).sequence === 1);
+    lanes.start([0]);
+    const endSecond = await reached(lanes, fifo);
+    assert.equal(timeoutsAfter(30_000), 1);
+    endSecond();
   } finally {
     await lanes.close();
   }

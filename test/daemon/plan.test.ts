@@ -89,14 +89,15 @@ test("intervals and deadlines: a part's own, the daemon's, the block's; network 
     [15_000, false, 1000],
   );
   assert.deepEqual([job(usual, 'postgres/up/default')?.intervalMs, job(usual, 'postgres/up/default')?.deadlineMs], [15_000, 5000]);
-  assert.equal(job(usual, 'container/memory/local')?.deadlineMs, 10_000);
+  assert.deepEqual([job(usual, 'container/memory/local')?.deadlineMs, job(usual, 'container/memory/local')?.firstDeadlineMs], [1000, 10_000]);
+  assert.equal(job(usual, 'node/stat/local')?.firstDeadlineMs, 1000);
   const short = await planned(['--interval=2s', '--container.deadline=2s', '--node.interval=700ms', '--node.deadline=90ms'], environment);
   assert.deepEqual(
     [job(short, 'node/stat/local')?.intervalMs, job(short, 'node/stat/local')?.intervalIsSet, job(short, 'node/stat/local')?.deadlineMs],
     [700, true, 90],
   );
   assert.equal(job(short, 'postgres/up/default')?.deadlineMs, 1600);
-  assert.equal(job(short, 'container/memory/local')?.deadlineMs, 2000);
+  assert.deepEqual([job(short, 'container/memory/local')?.deadlineMs, job(short, 'container/memory/local')?.firstDeadlineMs], [2000, 2000]);
 });
 
 test("the persona's page has its role, its build info and process_*, unless switched off", async () => {

@@ -50,8 +50,8 @@ export default defineCollector({
   role: 'container',
   replaces: 'cAdvisor',
   pool: 'host',
-  // The first run of a part among 10,000 cgroups opens as many files, and a thread that is given up opens them all anew.
-  deadlineSeconds: 10,
+  // The first run of a part among 10,000 cgroups opens as many files, and the thread that takes over from one that is given up opens them anew.
+  firstDeadlineSeconds: 10,
   parts: [
     rare('advtcp', ADVANCED_TCP),
     part('base', BASE),
