@@ -233,10 +233,16 @@ class PlanWriter<Series extends PlannedSeries> {
   }
 }
 
+/** The label that holds the bound of a part of a distribution, '' for other families: there `le` is a label like any other. */
+export function boundLabel(type: Family['type']): string {
+  return type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : '';
+}
+
 /** Fewer labels first, then values in wire order: how the Go client library sorts the series of a family. */
 export function orderKey(series: Pick<PlannedSeries, 'family' | 'suffix'>, labels: readonly Label[]): string {
-  const rest = series.family.type === 'histogram' || series.family.type === 'summary' ? SEPARATOR + SUFFIX_ORDER.indexOf(series.suffix) : '';
-  const values = labels.filter(([name]) => name !== 'le' && name !== 'quantile').map(([, value]) => value);
+  const bounded = boundLabel(series.family.type);
+  const rest = bounded === '' ? '' : SEPARATOR + SUFFIX_ORDER.indexOf(series.suffix);
+  const values = labels.filter(([name]) => name !== bounded).map(([, value]) => value);
   const bound = labels.length > values.length ? SEPARATOR + boundKey(labels.at(-1)?.[1] ?? '') : '';
   return String.fromCharCode(32 + values.length) + values.join(SEPARATOR) + rest + bound;
 }

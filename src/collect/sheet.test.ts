@@ -104,6 +104,15 @@ test('a histogram is sorted by bound, then sum and count', () => {
   ]);
 });
 
+test('le and quantile of other families are labels like any other', () => {
+  const odd = family('o', 'untyped', 'Odd.', ['le', 'x']);
+  const page = sheet();
+  page.sample(odd, ['10', 'a'], 1);
+  page.sample(odd, ['2', ''], 2);
+  page.sample(odd, ['', 'b'], 3);
+  assert.deepEqual(page.text().split('\n').slice(2, -1), ['o{le="",x="b"} 3', 'o{le="10",x="a"} 1', 'o{le="2",x=""} 2']);
+});
+
 test('the series budget refuses what is over it, by name', () => {
   const page = sheet({ maxSeries: 2, maxBytes: 1 << 20 });
   for (const chip of ['a', 'b', 'c', 'd']) page.sample(temperature, [chip, 's'], 1);

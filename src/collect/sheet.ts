@@ -1,6 +1,6 @@
 import type { Family } from '../model/family.ts';
 import { INDEX_WORDS, type PagePlan, type Readers } from '../readers/readers.ts';
-import { PagePlans, type PlannedSeries } from './page-plan.ts';
+import { boundLabel, PagePlans, type PlannedSeries } from './page-plan.ts';
 import { type EntityLabels, type Label, PLAIN, type Variant } from './variant.ts';
 
 export interface SheetLimits {
@@ -322,8 +322,9 @@ export class Sheet {
       labels.push(...own);
     }
     labels.push(...variant.labels);
-    // `le` and `quantile` stay last, as every peer's library prints them.
-    const last = (name: string): boolean => name === 'le' || name === 'quantile';
+    // Bounds stay last, as every peer's library prints them.
+    const bounded = boundLabel(series.family.type);
+    const last = (name: string): boolean => name === bounded;
     if (entity !== undefined || variant.labels.length > 0) {
       labels.sort((a, b) => (last(a[0]) === last(b[0]) ? (a[0] < b[0] ? -1 : 1) : last(a[0]) ? 1 : -1));
     }
