@@ -69,6 +69,7 @@ async function main(): Promise<void> {
     idleViewMs: config.views.idleSeconds * 1000,
     filteredViews: config.views.filteredMax,
     hostThread,
+    onLost: () => void stop(daemon, RUNTIME),
   });
   if (prepared.kind === 'once') {
     await daemon.apply({ ...wanted, listeners: [] });

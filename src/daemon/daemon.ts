@@ -35,6 +35,8 @@ export interface DaemonOptions {
   readonly filteredViews: number;
   /** A thread for host jobs that was started before there was a plan; left out: started when it is needed. */
   readonly hostThread?: Piscina;
+  /** Called when the daemon cannot go on: from now on its pages would only grow old. */
+  readonly onLost?: () => void;
 }
 
 interface LiveJob {
@@ -419,6 +421,7 @@ export class Daemon {
     const pool = startBuilderThread();
     pool.run(task, { transferList: [port2] }).catch((error: unknown) => {
       this.#options.log.error('the view builder ended', { error: String(error) });
+      this.#options.onLost?.();
     });
     return pool;
   }

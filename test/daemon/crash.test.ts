@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { sampleValue, until } from '../support/daemon.ts';
 import { ask } from './http.ts';
 import { open, planOf } from './in-process.ts';
+import { systemClock } from '../../src/model/clock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'exporterd-crash-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -106,4 +107,20 @@ toynet: {collectors: {warns: true}, targets: [{name: one}]}
     const line = await until(20_000, `${role} has said it`, async () => said(role));
     assert.deepEqual([line['collector'], line['target']], ['warns', target]);
   }
+});
+
+test('without its builder the daemon does not go on: pages would only grow old', { timeout: 60_000 }, async () => {
+  let lost = 0;
+  const { daemon, log } = await open(systemClock, false, () => lost++);
+  const wanted = await planOf('{roles: [node], web: {listen_address: ["127.0.0.1:0"]}}');
+  // What no configuration can say: a view that the builder cannot make.
+  const broken = { path: '/broken', filter: { roles: ['node' as const], families: 5 as unknown as string[] } };
+  await daemon.apply({ ...wanted, listeners: wanted.listeners.map((listener) => ({ ...listener, routes: [...listener.routes, broken] })) });
+  await daemon.ready;
+  const asked = ask(`http://${daemon.addresses[0]}/broken`).catch(() => undefined);
+  await until(20_000, 'it is told', async () => lost > 0);
+  assert.equal(lost, 1);
+  assert.ok(log.some((line) => line.includes('the view builder ended')));
+  await daemon.close(100);
+  await asked;
 });

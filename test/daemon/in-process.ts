@@ -25,7 +25,7 @@ export interface Live {
 }
 
 /** A daemon in this process that does nothing yet; closed when the tests of the file have ended. */
-export async function open(clock: Clock = systemClock, phaseLock = false): Promise<Live> {
+export async function open(clock: Clock = systemClock, phaseLock = false, onLost: () => void = () => undefined): Promise<Live> {
   const log: string[] = [];
   const { server } = await openServer('http');
   const daemon = new Daemon({
@@ -39,6 +39,7 @@ export async function open(clock: Clock = systemClock, phaseLock = false): Promi
     maxRequests: 40,
     idleViewMs: 60_000,
     filteredViews: 32,
+    onLost,
   });
   const close = () => daemon.close(2000);
   lives.add(close);
