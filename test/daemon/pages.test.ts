@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import * as own from '../../src/self/families.ts';
 import { compareBytes } from '../../src/model/escape.ts';
 import { type RunningDaemon, startDaemon, until, sampleValue } from '../support/daemon.ts';
+import { WIRES } from '../support/wires.ts';
 import { readFamilies, seriesOf } from './exposition.ts';
 import { ask } from './http.ts';
 import { block, procTree } from './proc-tree.ts';
@@ -303,8 +304,8 @@ test('before it is ready 16 requests wait for the first build of a page, further
   }
 });
 
-for (const server of ['uws', 'http'])
-  test(`web.max_requests bounds the pages under way: ${server}`, { timeout: 30_000 }, async () => {
+for (const { server, skip } of WIRES)
+  test(`web.max_requests bounds the pages under way: ${server}`, { timeout: 30_000, skip }, async () => {
     const root = procTree();
     block(root, 'loadavg');
     const daemon = await startDaemon([...STILL, '--role=node', `--path.procfs=${root}`, '--web.max-requests=3', `--web.server=${server}`]);
