@@ -1131,6 +1131,30 @@ Step read_step(StepReader& reader, Replay& replay) {
       step.type = static_cast<uint16_t>(reader.natural());
       reader.range_of_bounds(replay, step);
       return step;
+    case StepKind::tasks: {
+      TasksHandle* handle = take_tasks(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.tasks = &handle->census;
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
+    case StepKind::counters: {
+      const PerfHandle* handle = take_perf(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.counters = &handle->events;
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
+    case StepKind::statistics: {
+      EthtoolHandle* handle = take_ethtool(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.ethtool = &handle->calls;
+      step.device = reader.text();
+      step.statistics = reader.natural();
+      step.state = reader.word();
+      reader.range_of_bounds(replay, step);
+      return step;
+    }
     case StepKind::clock:
       step.state = reader.word();
       reader.range_of_bounds(replay, step);

@@ -537,8 +537,8 @@ class NativeWatch implements DirectoryWatch {
 }
 
 class NativeEthtool implements EthtoolCalls {
+  readonly handle: Handle;
   private readonly addon: Addon;
-  private readonly handle: Handle;
 
   constructor(addon: Addon) {
     this.addon = addon;
@@ -557,8 +557,8 @@ class NativeEthtool implements EthtoolCalls {
 class NativePerf implements PerfCounters {
   values = new Float64Array(0);
   ratios = new Float64Array(0);
+  readonly handle: Handle;
   private readonly addon: Addon;
-  private readonly handle: Handle;
 
   constructor(addon: Addon) {
     this.addon = addon;
@@ -587,7 +587,24 @@ class NativePerf implements PerfCounters {
 }
 
 /** Step kinds and modes of binding.cpp, in the order of its enums. */
-const STEP_KINDS = ['scan', 'set', 'mounts', 'wall', 'until', 'within', 'uname', 'stamp', 'mountTable', 'table', 'clock', 'answer', 'sockets'] as const;
+const STEP_KINDS = [
+  'scan',
+  'set',
+  'mounts',
+  'wall',
+  'until',
+  'within',
+  'uname',
+  'stamp',
+  'mountTable',
+  'table',
+  'clock',
+  'answer',
+  'sockets',
+  'tasks',
+  'counters',
+  'statistics',
+] as const;
 const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact', 'present'] as const;
 
 /** Steps as a list of words, with their numbers, handles and texts beside it. */
@@ -697,6 +714,26 @@ class NativeSteps implements ReplaySteps {
     this.bounds(bounds);
   }
 
+  tasks(census: TaskCensus, bounds: readonly BoundNumber[]): void {
+    this.begin('tasks');
+    this.use(census, NativeTasks);
+    this.bounds(bounds);
+  }
+
+  counters(counters: PerfCounters, bounds: readonly BoundNumber[]): void {
+    this.begin('counters');
+    this.use(counters, NativePerf);
+    this.bounds(bounds);
+  }
+
+  statistics(calls: EthtoolCalls, device: string, count: number, error: number, bounds: readonly BoundNumber[]): void {
+    this.begin('statistics');
+    this.use(calls, NativeEthtool);
+    this.texts.push(device);
+    this.words.push(count, error);
+    this.bounds(bounds);
+  }
+
   private question({ protocol, request, isStrict = false }: NetlinkQuestion): void {
     this.words.push(protocol, isStrict ? 1 : 0);
     this.bytes(request);
@@ -788,9 +825,9 @@ class NativeViewBuild implements ViewBuild {
 class NativeTasks implements TaskCensus {
   readonly processes = new Uint32Array(TASK_STATES);
   readonly threads = new Uint32Array(TASK_STATES);
+  readonly handle: Handle;
   private readonly procfs: string;
   private readonly addon: Addon;
-  private readonly handle: Handle;
   private readonly totals = new Float64Array(2);
 
   constructor(addon: Addon, procfs: string) {

@@ -331,6 +331,15 @@ export interface ReplaySteps {
    * @param bounds of 14 numbers: sockets by state, 0 to 11, bytes received that wait, bytes to send that wait
    */
   sockets(question: NetlinkQuestion, type: number, bounds: readonly BoundNumber[]): void;
+  /** Looks at all tasks. @param bounds of 514 numbers: processes by the byte of their state, threads likewise, processes, threads */
+  tasks(census: TaskCensus, bounds: readonly BoundNumber[]): void;
+  /** Reads the counters; one that cannot be read is a change. @param bounds of numbers by position */
+  counters(counters: PerfCounters, bounds: readonly BoundNumber[]): void;
+  /**
+   * Asks the driver of a network device for its statistics. Another number of them than `count`, and another error, is a change.
+   * @param error 0 or the errno that it answers with; there are no numbers then
+   */
+  statistics(calls: EthtoolCalls, device: string, count: number, error: number, bounds: readonly BoundNumber[]): void;
   /** A table of mounts (mountinfo): read only when the kernel says that something was mounted or unmounted. */
   mountTable(source: Source): void;
   set(set: SourceSet, members: readonly ExpectedMember[]): void;

@@ -57,6 +57,22 @@ int EthtoolCalls::exchange(const std::string& device, std::span<uint8_t> command
   return 0;
 }
 
+int EthtoolCalls::read_statistics(const std::string& device, std::span<double> numbers) {
+  const ethtool_stats asked{.cmd = ETHTOOL_GSTATS, .n_stats = static_cast<uint32_t>(numbers.size())};
+  command_.resize(sizeof asked + numbers.size() * sizeof(uint64_t));
+  std::memcpy(command_.data(), &asked, sizeof asked);
+  if (const int error = exchange(device, command_); error != 0) return error;
+  ethtool_stats told{};
+  std::memcpy(&told, command_.data(), sizeof told);
+  if (told.n_stats != numbers.size()) return -1;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    uint64_t number = 0;
+    std::memcpy(&number, command_.data() + sizeof told + i * sizeof number, sizeof number);
+    numbers[i] = static_cast<double>(number);
+  }
+  return 0;
+}
+
 int ask_folder(const std::string& folder, uint32_t direction, uint32_t type, uint32_t number, std::span<uint8_t> exchange) noexcept {
   if (direction > (kWrites | kReads) || type > 0xff || number > 0xff) return EINVAL;
   if (exchange.empty() || exchange.size() > _IOC_SIZEMASK) return EFBIG;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/file.hpp"
 
@@ -23,6 +24,8 @@ class EthtoolCalls {
   // `command` is a structure of linux/ethtool.h, which the kernel's answer replaces. Returns 0 or an errno. Drivers write as
   // much as they have, whatever length the structure gives: what passes the end of `command` is dropped.
   [[nodiscard]] int exchange(const std::string& device, std::span<uint8_t> command) noexcept;
+  // The numbers of a device's statistics (ETHTOOL_GSTATS). Returns 0, an errno, or -1 when it has not as many as `numbers`.
+  [[nodiscard]] int read_statistics(const std::string& device, std::span<double> numbers);
   // Gives socket and room back; a later exchange makes them anew.
   void close() noexcept;
 
@@ -30,6 +33,8 @@ class EthtoolCalls {
   [[nodiscard]] int prepare() noexcept;
 
   Descriptor socket_;
+  // A command for statistics; kept for its room.
+  std::vector<uint8_t> command_;
   uint8_t* room_ = nullptr;
 };
 

@@ -104,6 +104,9 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
     const bool is_scan = step.kind == StepKind::scan || step.kind == StepKind::table || step.kind == StepKind::mount_table;
     if (is_scan && (step.source == nullptr || step.format == nullptr)) return false;
     if (!step.known.is_sound()) return false;
+    if (step.kind == StepKind::tasks && step.tasks == nullptr) return false;
+    if (step.kind == StepKind::counters && step.counters == nullptr) return false;
+    if (step.kind == StepKind::statistics && step.ethtool == nullptr) return false;
     if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
     if (step.mount_flags.size() != step.mount_status.size()) return false;
@@ -237,8 +240,44 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
       return is_named(step.texts);
     case StepKind::stamp:
       return step.texts.size() == 2 && stamp_of(step.texts[0]) == step.texts[1];
+    case StepKind::tasks:
+      return read_tasks(step, *tools.keep);
+    case StepKind::counters:
+      return read_counters(step, tools);
+    case StepKind::statistics:
+      return read_statistics(step, tools);
   }
   return false;
+}
+
+bool Replay::read_tasks(const Step& step, const KeepRule& keep) noexcept {
+  std::array<uint32_t, kTaskStates * 2> states{};
+  TaskCounts counts{std::span(states).first<kTaskStates>(), std::span(states).last<kTaskStates>()};
+  std::string place;
+  if (step.tasks->look(keep, counts, place) != 0) return false;
+  std::array<double, kTaskNumbers> numbers{};
+  std::copy(states.begin(), states.end(), numbers.begin());
+  numbers[kTaskStates * 2] = counts.pids;
+  numbers[kTaskStates * 2 + 1] = static_cast<double>(counts.thread_total);
+  return apply(std::span<const Bound>(bounds).subspan(step.first_bound, step.bounds), numbers);
+}
+
+bool Replay::read_counters(const Step& step, ScanTools& tools) noexcept {
+  const size_t count = step.counters->size();
+  tools.numbers.resize(std::max(tools.numbers.size(), count));
+  const auto numbers = std::span(tools.numbers).first(count);
+  step.counters->read(numbers, {});
+  // Which series that leaves is JavaScript's to say.
+  if (std::ranges::any_of(numbers, [](double number) { return std::isnan(number); })) return false;
+  return apply(std::span<const Bound>(bounds).subspan(step.first_bound, step.bounds), numbers);
+}
+
+bool Replay::read_statistics(const Step& step, ScanTools& tools) noexcept {
+  tools.numbers.resize(std::max<size_t>(tools.numbers.size(), step.statistics));
+  const auto numbers = std::span(tools.numbers).first(step.statistics);
+  if (step.ethtool->read_statistics(step.device, numbers) != step.state) return false;
+  // A driver that has none to tell leaves its series out, as it did when the steps were written.
+  return step.state != 0 || apply(std::span<const Bound>(bounds).subspan(step.first_bound, step.bounds), numbers);
 }
 
 bool Replay::apply(std::span<const Bound> some, std::span<const double> numbers) noexcept {

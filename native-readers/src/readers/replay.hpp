@@ -10,11 +10,14 @@
 #include <vector>
 
 #include "readers/answers.hpp"
+#include "readers/device_call.hpp"
 #include "readers/mounts.hpp"
 #include "readers/netlink.hpp"
 #include "readers/page.hpp"
+#include "readers/perf_events.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
+#include "readers/tasks.hpp"
 
 namespace readers {
 
@@ -77,7 +80,10 @@ struct ExpectedMember {
   // Index among the replay's bounds, or kNoBound.
   uint32_t bound;
 };
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets, tasks, counters, statistics };
+
+// Numbers of a census: processes by the byte of their state, threads likewise, processes, threads that they speak of.
+inline constexpr size_t kTaskNumbers = kTaskStates * 2 + 2;
 
 struct Step {
   StepKind kind;
@@ -93,17 +99,23 @@ struct Step {
   std::vector<double> mount_flags;
   // set
   std::vector<ExpectedMember> members;
+  TaskCensus* tasks = nullptr;
+  const PerfEvents* counters = nullptr;
+  // statistics
+  EthtoolCalls* ethtool = nullptr;
+  std::string device;
+  uint32_t statistics = 0;
   // answer, sockets
   Question question;
   KnownAnswer known;
   // sockets: type of the messages
   uint16_t type = 0;
-  // scan, table, mounts, clock, answer, sockets: a range of bounds
+  // scan, table, mounts, clock, answer, sockets, tasks, counters, statistics: a range of bounds
   uint32_t first_bound = 0;
   uint32_t bounds = 0;
   // wall
   uint32_t slot = 0;
-  // clock: what adjtimex(2) returns
+  // clock: what adjtimex(2) returns; statistics: 0 or an errno
   int32_t state = 0;
   // until_monotonic: [0, to); within_wall: [from, to), milliseconds
   double from_ms = 0;
@@ -162,6 +174,9 @@ struct Replay {
 
  private:
   [[nodiscard]] bool read_step(const Step& step, ScanTools& tools) noexcept;
+  [[nodiscard]] bool read_tasks(const Step& step, const KeepRule& keep) noexcept;
+  [[nodiscard]] bool read_counters(const Step& step, ScanTools& tools) noexcept;
+  [[nodiscard]] bool read_statistics(const Step& step, ScanTools& tools) noexcept;
   [[nodiscard]] bool apply(std::span<const Bound> some, std::span<const double> numbers) noexcept;
   [[nodiscard]] bool print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept;
 };

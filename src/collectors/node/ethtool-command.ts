@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import type { EthtoolCalls } from '../../readers/readers.ts';
+import type { BoundNumber, EthtoolCalls, ReplaySteps } from '../../readers/readers.ts';
 import { textOf, u32, u32Bytes } from './netlink.ts';
 
 /**
@@ -102,6 +102,8 @@ export class StatisticNumbers {
   readonly #count: number;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
+  /** What the last read returned. */
+  #error = 0;
 
   constructor(device: string, count: number) {
     this.#device = device;
@@ -114,9 +116,14 @@ export class StatisticNumbers {
   read(calls: Caller): number {
     this.#words[0] = GSTATS;
     this.#words[1] = this.#count;
-    const error = calls.ask(this.#device, this.#bytes);
-    if (error !== 0) return error;
-    return this.#words[1] === this.#count ? 0 : -1;
+    this.#error = calls.ask(this.#device, this.#bytes);
+    if (this.#error === 0 && this.#words[1] !== this.#count) this.#error = -1;
+    return this.#error;
+  }
+
+  /** What `read` of the next runs will do. @param bounds of numbers by position; without effect after a read that failed */
+  replay(calls: EthtoolCalls, steps: ReplaySteps, bounds: readonly BoundNumber[]): void {
+    steps.statistics(calls, this.#device, this.#count, this.#error, this.#error === 0 ? bounds : []);
   }
 
   value(i: number): number {

@@ -185,7 +185,7 @@ function liveFixture(part: string): Fixture {
 }
 
 // Figures of the kernel's that no file holds. Routes stay as they are; of the others the series do.
-for (const part of ['network_route', 'qdisc', 'tcpstat', 'timex']) {
+for (const part of ['ethtool', 'network_route', 'perf', 'processes', 'qdisc', 'tcpstat', 'timex']) {
   test(`${part} of this machine: a replayed run shows what a run shows`, { skip: addonPath() === undefined }, async (context) => {
     const options = await optionsFrom([]);
     // One socket at least, listening.
@@ -228,7 +228,7 @@ for (const part of ['network_route', 'qdisc', 'tcpstat', 'timex']) {
 const MORE = (
   'arp bcache bcachefs bonding buddyinfo cgroups conntrack cpu_vulnerabilities cpufreq edac entropy fibrechannel hwmon infiniband ' +
   'interrupts kernel_hung ksmd lnstat mdadm meminfo_numa mountstats netclass nfs nfsd nvme nvmesubsystem os pcidevice ' +
-  'powersupplyclass schedstat slabinfo softirqs softnet swap sysctl tapestats thermal_zone udp_queues watchdog xfrm xfs zfs zoneinfo'
+  'powersupplyclass processes schedstat slabinfo softirqs softnet swap sysctl tapestats thermal_zone udp_queues watchdog xfrm xfs zfs zoneinfo'
 ).split(' ');
 
 test('the parts of every machine are replayed', { skip: addonPath() === undefined }, () => {

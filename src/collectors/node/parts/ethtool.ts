@@ -3,7 +3,7 @@ import { getSystemErrorName } from 'node:util';
 import { absent, CollectError, OK, type Outcome } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import type { EthtoolCalls } from '../../../readers/readers.ts';
+import type { BoundNumber, EthtoolCalls, ReplaySteps } from '../../../readers/readers.ts';
 import type { Directory } from '../directory.ts';
 import { type Answer, driverOf, linkSettings, statisticNames, StatisticNumbers } from '../ethtool-command.ts';
 import type { Filter } from '../filter.ts';
@@ -182,6 +182,15 @@ class EthtoolDevices implements PartReader {
     }
     for (const device of this.#devices) this.#show(device, sheet);
     return OK;
+  }
+
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    this.#folder.replay(steps);
+    steps.until(this.#lookAgainMs);
+    for (const { numbers, statistics } of this.#devices) {
+      const bounds = statistics.map(([series, at]): BoundNumber => ({ at, slot: series.slotIn(sheet) }));
+      numbers?.replay(this.#calls, steps, bounds);
+    }
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { getSystemErrorName } from 'node:util';
 import { absent, CollectError, OK, type Outcome } from '../../../collect/contract.ts';
 import type { Sheet } from '../../../collect/sheet.ts';
 import { type Family, family } from '../../../model/family.ts';
-import type { PerfCounters } from '../../../readers/readers.ts';
+import type { BoundNumber, PerfCounters, ReplaySteps } from '../../../readers/readers.ts';
 import { readAttribute } from '../attribute.ts';
 import { KeptSeries } from '../kept-series.ts';
 import type { NodePart, PartReader, PartScope } from '../part.ts';
@@ -180,6 +180,13 @@ class PerfSeries implements PartReader {
     }
     if (this.#problem !== undefined) throw this.#problem;
     return OK;
+  }
+
+  replay(sheet: Sheet, steps: ReplaySteps): void {
+    const bounds = this.#series.map((series, at): BoundNumber => ({ at, slot: series.slotIn(sheet) }));
+    // One that could not be read has no slot.
+    if (bounds.every(({ slot }) => slot >= 0)) steps.counters(this.#counters, bounds);
+    else steps.until(Number.NEGATIVE_INFINITY);
   }
 
   close(): void {
