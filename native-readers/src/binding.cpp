@@ -1165,6 +1165,11 @@ Step read_step(StepReader& reader, Replay& replay) {
     case StepKind::until_monotonic:
       step.to_ms = reader.figure();
       return step;
+    case StepKind::missing:
+      step.texts.push_back(reader.text());
+      step.to_ms = reader.figure();
+      step.from_ms = reader.figure();
+      return step;
     case StepKind::within_wall:
       step.from_ms = reader.figure();
       step.to_ms = reader.figure();

@@ -604,6 +604,7 @@ const STEP_KINDS = [
   'tasks',
   'counters',
   'statistics',
+  'missing',
 ] as const;
 const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact', 'present'] as const;
 
@@ -664,6 +665,12 @@ class NativeSteps implements ReplaySteps {
   until(monotonicMs: number): void {
     this.begin('until');
     this.figures.push(monotonicMs);
+  }
+
+  missing(path: string, untilMs: number, againMs: number): void {
+    this.begin('missing');
+    this.texts.push(path);
+    this.figures.push(untilMs, againMs);
   }
 
   within(fromMs: number, toMs: number): void {

@@ -349,6 +349,8 @@ export interface ReplaySteps {
   wall(slot: number): void;
   /** Not later than this, CLOCK_MONOTONIC milliseconds. */
   until(monotonicMs: number): void;
+  /** A path that is missing is looked for at `untilMs`, CLOCK_MONOTONIC milliseconds, and `againMs` after each look. That it is there is a change. */
+  missing(path: string, untilMs: number, againMs: number): void;
   /** The wall clock is in [from, to), milliseconds. */
   within(fromMs: number, toMs: number): void;
   /** The machine has these names. */

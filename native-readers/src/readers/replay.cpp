@@ -1,9 +1,11 @@
 #include "readers/replay.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
 #include <ctime>
 #include <utility>
@@ -39,6 +41,8 @@ std::string stamp_of(const std::string& path) {
   const auto nanoseconds = static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
   return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino) + ':' + std::to_string(nanoseconds);
 }
+
+bool is_missing(const std::string& path) noexcept { return access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR); }
 
 bool is_named(const std::vector<std::string>& expected) {
   MachineNames names;
@@ -133,7 +137,7 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   const int32_t running = number * 4 + layout.running;
   floats[static_cast<size_t>(layout.run_started)] = started_ms;
   shared(words, layout.state).store(running);
-  for (const Step& step : steps) {
+  for (Step& step : steps) {
     if (!read_step(step, tools)) return false;
   }
   const double ended_ms = monotonic_ms();
@@ -156,7 +160,7 @@ bool Replay::perform(const ReplayLayout& layout, ScanTools& tools, double starte
   return true;
 }
 
-bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
+bool Replay::read_step(Step& step, ScanTools& tools) noexcept {
   const auto own = std::span<const Bound>(bounds).subspan(step.first_bound, step.bounds);
   switch (step.kind) {
     case StepKind::scan: {
@@ -240,6 +244,12 @@ bool Replay::read_step(const Step& step, ScanTools& tools) noexcept {
       return is_named(step.texts);
     case StepKind::stamp:
       return step.texts.size() == 2 && stamp_of(step.texts[0]) == step.texts[1];
+    case StepKind::missing: {
+      const double now_ms = monotonic_ms();
+      if (now_ms < step.to_ms) return true;
+      step.to_ms = now_ms + step.from_ms;
+      return step.texts.size() == 1 && is_missing(step.texts[0]);
+    }
     case StepKind::tasks:
       return read_tasks(step, *tools.keep);
     case StepKind::counters:

@@ -80,7 +80,7 @@ struct ExpectedMember {
   // Index among the replay's bounds, or kNoBound.
   uint32_t bound;
 };
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets, tasks, counters, statistics };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets, tasks, counters, statistics, missing };
 
 // Numbers of a census: processes by the byte of their state, threads likewise, processes, threads that they speak of.
 inline constexpr size_t kTaskNumbers = kTaskStates * 2 + 2;
@@ -117,10 +117,10 @@ struct Step {
   uint32_t slot = 0;
   // clock: what adjtimex(2) returns; statistics: 0 or an errno
   int32_t state = 0;
-  // until_monotonic: [0, to); within_wall: [from, to), milliseconds
+  // until_monotonic: [0, to); within_wall: [from, to), milliseconds; missing: not looked for before `to`, nor for `from` afterwards
   double from_ms = 0;
   double to_ms = 0;
-  // uname: six fields; stamp: path and "device:inode:nanoseconds of the last change", empty when missing
+  // uname: six fields; missing: path; stamp: path and "device:inode:nanoseconds of the last change", empty when missing
   std::vector<std::string> texts;
 };
 
@@ -173,7 +173,7 @@ struct Replay {
   [[nodiscard]] bool perform(const ReplayLayout& layout, ScanTools& tools, double started_ms, double& cpu_seconds) noexcept;
 
  private:
-  [[nodiscard]] bool read_step(const Step& step, ScanTools& tools) noexcept;
+  [[nodiscard]] bool read_step(Step& step, ScanTools& tools) noexcept;
   [[nodiscard]] bool read_tasks(const Step& step, const KeepRule& keep) noexcept;
   [[nodiscard]] bool read_counters(const Step& step, ScanTools& tools) noexcept;
   [[nodiscard]] bool read_statistics(const Step& step, ScanTools& tools) noexcept;

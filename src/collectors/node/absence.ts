@@ -16,14 +16,10 @@ export class Absence {
     return this.#lookAgainMs !== Number.NEGATIVE_INFINITY && this.#monotonicMs() < this.#lookAgainMs;
   }
 
-  /** When it is looked for again, monotonic milliseconds. */
-  get untilMs(): number {
-    return this.#lookAgainMs;
-  }
-
-  /** Runs may be replayed as long as it is believed to be missing. */
-  replay(steps: ReplaySteps): void {
-    steps.until(this.isRecent() ? this.#lookAgainMs : Number.NEGATIVE_INFINITY);
+  /** Runs may be replayed as long as it is believed to be missing; with its path, as long as it is missing. */
+  replay(steps: ReplaySteps, path?: string): void {
+    if (path === undefined) steps.until(this.#lookAgainMs);
+    else steps.missing(path, this.#lookAgainMs, ABSENCE_MS);
   }
 
   note(): void {

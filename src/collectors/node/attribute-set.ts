@@ -82,7 +82,7 @@ export class AttributeSet {
     const members: ExpectedMember[] = [];
     for (const { attribute, number, slot, absence } of this.#members.values()) {
       if (number < 0) {
-        steps.until(absence.untilMs);
+        absence.replay(steps, attribute.path);
         continue;
       }
       const expected = { member: number, status: Math.min(0, set.status[number] ?? 0), count: set.counts[number] ?? 0 };

@@ -132,7 +132,7 @@ export class DeviceFiles {
     ]);
     for (const { file, set, number, isText, isPlain, absence } of this.#members.values()) {
       if (number < 0) {
-        steps.until(absence.untilMs);
+        absence.replay(steps, file.path);
         continue;
       }
       const status = Math.min(0, set.status[number] ?? 0);

@@ -47,7 +47,7 @@ export class OptionalSource {
   #replay(steps: ReplaySteps, read: (source: Source) => void): boolean {
     const isThere = !this.#absence.isRecent();
     if (isThere) read(this.#source);
-    else this.#absence.replay(steps);
+    else this.#absence.replay(steps, this.path);
     return isThere;
   }
 

@@ -29,7 +29,7 @@ export class UdevDatabase {
 
   /** What `hasChanged` of the next runs will ask. */
   replay(steps: ReplaySteps): void {
-    if (this.#absence.isRecent()) this.#absence.replay(steps);
+    if (this.#absence.isRecent()) this.#absence.replay(steps, this.#folder);
     else steps.stamp(this.#folder, this.#stamp ?? '');
   }
 
