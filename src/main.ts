@@ -56,7 +56,8 @@ async function main(): Promise<void> {
   // Threads load their own readers, and take their environment from here.
   process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;
   const readers = loadReaders();
-  if (!readers.native) log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
+  if (!readers.native && config.readers !== 'reference')
+    log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
   const daemon = new Daemon({
     clock: systemClock,
     readers,
@@ -122,7 +123,7 @@ function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
 /** Ends the process for certain: threads that hang in a system call would keep process.exit waiting. */
 async function stop(daemon: Daemon, code: number): Promise<never> {
   await daemon.close(GRACE_MS);
-  return exitNow(code);
+  return exitNow(code, daemon.isStuck);
 }
 
 function packageVersion(): string {

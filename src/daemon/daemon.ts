@@ -147,6 +147,11 @@ export class Daemon {
     return this.#scheduler.isReady;
   }
 
+  /** Once closed: whether a thread hangs, and would keep `process.exit` waiting. */
+  get isStuck(): boolean {
+    return this.#scheduler.isStuck;
+  }
+
   /** Addresses that are listened on. */
   get addresses(): string[] {
     return [...this.#listening.values()].map(({ listening }) => listening.address);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { type AddressInfo, createServer } from 'node:net';
@@ -20,7 +20,7 @@ test('the addon is chosen exactly when it was built, unless told otherwise', () 
 });
 
 /** Runs an expression on a copy of the compiled package in which the addon is what `prepare` makes it. */
-function inCopy(expression: string, prepare: (addon: string) => void): { status: number | null; stdout: string; stderr: string } {
+function inCopy(expression: string, prepare: (addon: string) => void): SpawnSyncReturns<string> {
   const folder = mkdtempSync(join(tmpdir(), 'exporterd-load-'));
   try {
     const source = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -31,7 +31,7 @@ function inCopy(expression: string, prepare: (addon: string) => void): { status:
     // The suffix of this file: .js when compiled, .ts when run from source.
     const load = join(folder, 'dist', 'src', 'readers', `load${fileURLToPath(import.meta.url).slice(-3)}`);
     const script = `const { loadReaders, exitNow } = await import(${JSON.stringify(load)});\n${expression}`;
-    return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 10_000, killSignal: 'SIGKILL' });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -59,6 +59,25 @@ test('exitNow ends the process with its code, with and without the addon', () =>
     });
     assert.equal(status, 7);
     assert.equal(stderr, 'before\n');
+  }
+});
+
+test('without the addon a thread that is stuck in open does not keep the process', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'exporterd-stuck-'));
+  const fifo = join(folder, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const worker = join(folder, 'worker.cjs');
+  writeFileSync(worker, `require('node:worker_threads').parentPort.postMessage(''); require('node:fs').readFileSync(${JSON.stringify(fifo)});`);
+  try {
+    const stuck = `
+      const { Worker } = await import('node:worker_threads');
+      process.on('SIGTERM', () => undefined);
+      await new Promise((resolve) => new Worker(${JSON.stringify(worker)}).once('message', resolve));
+      setTimeout(() => exitNow(0, true), 200);`;
+    const { status, signal, stderr } = inCopy(stuck, () => undefined);
+    assert.deepEqual([status, signal], [null, 'SIGTERM'], stderr);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

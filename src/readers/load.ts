@@ -29,12 +29,17 @@ export function loadReaders(force: string | undefined = process.env['EXPORTERD_R
 }
 
 /**
- * Ends the process. With the addon: at once, whatever other threads are doing. Without it: by process.exit, which runs exit
- * handlers and waits for worker threads, so a thread that hangs in a system call delays it until the service manager kills.
+ * Ends the process. With the addon: at once, whatever other threads are doing. Without it: by process.exit, which waits for
+ * worker threads; where one hangs in a system call by SIGTERM, which service managers take for a clean end as well.
+ * @param isStuck whether a thread is known to hang
  */
-export function exitNow(code: number): never {
-  if (addonPath() === undefined) process.exit(code);
-  return nativeExitNow(code);
+export function exitNow(code: number, isStuck = false): never {
+  if (addonPath() !== undefined) return nativeExitNow(code);
+  if (isStuck) {
+    process.removeAllListeners('SIGTERM');
+    process.kill(process.pid, 'SIGTERM');
+  }
+  process.exit(code);
 }
 
 /** Collects this thread's garbage and gives what that frees back to the kernel, 20 to 100 ms; nothing without the addon. */

@@ -110,6 +110,11 @@ export class HostLanes {
     return this.#apart.size + (this.#common === undefined ? 0 : 1);
   }
 
+  /** A job is under way; once closed, one that does not end. */
+  get isStuck(): boolean {
+    return [...this.#all()].some((lane) => lane.control.current >= 0);
+  }
+
   add(specs: readonly JobSpec[]): void {
     if (specs.length === 0) {
       void this.#spare?.destroy();

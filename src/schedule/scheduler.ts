@@ -158,6 +158,11 @@ export class Scheduler {
     return this.#host.lanes;
   }
 
+  /** Once closed: whether a thread hangs in a host job. */
+  get isStuck(): boolean {
+    return this.#host.isStuck;
+  }
+
   get networkThreads(): number {
     return this.#network.threads;
   }
