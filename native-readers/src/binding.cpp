@@ -593,44 +593,49 @@ bool take_row_file(napi_env env, napi_value list, uint32_t from, RowFile& file) 
   return true;
 }
 
-// fillRows(rows, files, [rows, slots, states, movedMs, values, stamps, left], facts): rows left. `facts`: strides of rows and
-// slots, columns, run, number brought, then RowRest
-napi_value fill_rows(napi_env env, napi_callback_info info) {
-  constexpr const char* kUsage = "fillRows(rows, files, memory, facts)";
+constexpr size_t kRowFacts = 8;
+
+// Files as take_row_file has them, [rows, slots, states, movedMs, values, stamps, left], and facts: strides of rows and slots,
+// columns, run, number brought, then RowRest.
+bool take_row_memory(napi_env env, napi_value list, napi_value arrays, napi_value numbers, std::vector<RowFile>& files, RowMemory& memory) {
   constexpr uint32_t kArrays = 7;
-  constexpr size_t kFacts = 8;
-  std::array<napi_value, 4> arguments{};
   uint32_t parts = 0;
   std::span<double> facts;
-  Instance* instance = instance_of(env);
-  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
-  RowsHandle* handle = take_rows(env, arguments[0]);
-  if (handle == nullptr || napi_get_array_length(env, arguments[1], &parts) != napi_ok || parts % kRowFileParts != 0 ||
-      !take(env, arguments[3], facts) || facts.size() < kFacts) {
-    return fail(env, kUsage);
+  if (napi_get_array_length(env, list, &parts) != napi_ok || parts % kRowFileParts != 0 || !take(env, numbers, facts) ||
+      facts.size() < kRowFacts) {
+    return false;
   }
-  handle->files.resize(parts / kRowFileParts);
-  for (uint32_t i = 0; i < handle->files.size(); ++i) {
-    if (!take_row_file(env, arguments[1], i * kRowFileParts, handle->files[i])) return fail(env, kUsage);
+  files.resize(parts / kRowFileParts);
+  for (uint32_t i = 0; i < files.size(); ++i) {
+    if (!take_row_file(env, list, i * kRowFileParts, files[i])) return false;
   }
-  std::array<napi_value, kArrays> arrays{};
+  std::array<napi_value, kArrays> given{};
   for (uint32_t i = 0; i < kArrays; ++i) {
-    if (napi_get_element(env, arguments[2], i, &arrays[i]) != napi_ok) return fail(env, kUsage);
+    if (napi_get_element(env, arrays, i, &given[i]) != napi_ok) return false;
   }
-  RowMemory memory;
-  std::span<uint8_t> states;
-  if (!take(env, arrays[0], memory.rows) || !take(env, arrays[1], memory.slots) || !take(env, arrays[2], states) ||
-      !take(env, arrays[3], memory.moved_ms) || !take(env, arrays[4], memory.values) || !take(env, arrays[5], memory.stamps) ||
-      !take(env, arrays[6], memory.left)) {
-    return fail(env, kUsage);
+  if (!take(env, given[0], memory.rows) || !take(env, given[1], memory.slots) || !take(env, given[2], memory.states) ||
+      !take(env, given[3], memory.moved_ms) || !take(env, given[4], memory.values) || !take(env, given[5], memory.stamps) ||
+      !take(env, given[6], memory.left)) {
+    return false;
   }
-  memory.states = states;
   memory.stride = static_cast<size_t>(facts[0]);
   memory.slot_stride = static_cast<size_t>(facts[1]);
   memory.columns = static_cast<size_t>(facts[2]);
   memory.run = static_cast<uint32_t>(facts[3]);
   memory.brought = facts[4];
   memory.rest = {facts[5], facts[6], facts[7]};
+  return true;
+}
+
+// fillRows(rows, files, memory, facts): rows left
+napi_value fill_rows(napi_env env, napi_callback_info info) {
+  constexpr const char* kUsage = "fillRows(rows, files, memory, facts)";
+  std::array<napi_value, 4> arguments{};
+  Instance* instance = instance_of(env);
+  if (instance == nullptr || !take_arguments(env, info, arguments)) return fail(env, kUsage);
+  RowsHandle* handle = take_rows(env, arguments[0]);
+  RowMemory memory;
+  if (handle == nullptr || !take_row_memory(env, arguments[1], arguments[2], arguments[3], handle->files, memory)) return fail(env, kUsage);
   instance->text_of = 0;
   const int32_t left = handle->table.fill(handle->files, memory, instance->keep, instance->buffer);
   return left < 0 ? fail(env, "fillRows: arrays that do not fit each other") : make_int(env, left);
@@ -1056,7 +1061,7 @@ struct StepReader {
     bound.times = figure();
     bound.over = figure();
     bound.again = figure();
-    if (bound.mode > BoundMode::present) is_good = false;
+    if (bound.mode > BoundMode::difference) is_good = false;
     replay.bounds.push_back(bound);
   }
   void range_of_bounds(Replay& replay, Step& step) {
@@ -1179,6 +1184,35 @@ Step read_step(StepReader& reader, Replay& replay) {
       return step;
     case StepKind::stamp:
       for (int i = 0; i < 2; ++i) step.texts.push_back(reader.text());
+      return step;
+    case StepKind::rows: {
+      RowsHandle* handle = take_rows(reader.env, reader.handle());
+      const napi_value files = reader.handle();
+      const napi_value memory = reader.handle();
+      const napi_value facts = reader.handle();
+      const napi_value watched = reader.handle();
+      step.brings_wall = reader.natural() == 1;
+      const uint32_t use = reader.natural();
+      if (!reader.is_good || handle == nullptr || use > static_cast<uint32_t>(WatchedUse::needs) ||
+          !take_row_memory(reader.env, files, memory, facts, step.row_files, step.row_memory) ||
+          !take(reader.env, watched, step.watched_ms)) {
+        break;
+      }
+      step.table = &handle->table;
+      step.row_memory.is_replay = true;
+      step.watched_use = static_cast<WatchedUse>(use);
+      return step;
+    }
+    case StepKind::quiet: {
+      WatchHandle* handle = take_watch(reader.env, reader.handle());
+      if (handle == nullptr) break;
+      step.watch = &handle->watch;
+      return step;
+    }
+    case StepKind::word:
+      if (!take(reader.env, reader.handle(), step.words)) break;
+      step.word = reader.natural();
+      step.expected = reader.word();
       return step;
   }
   reader.is_good = false;

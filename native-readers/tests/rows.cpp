@@ -179,6 +179,29 @@ void test_rests() {
   CHECK(fill(180) == 0 && arrays.moved[0] == 180 && arrays.moved[1] == 45);
 }
 
+// What nobody makes is left with its state, so that it is made anew later.
+void test_replayed() {
+  Cgroups cgroups;
+  Arrays arrays;
+  RowTable table = make_table(cgroups);
+  std::array files{cgroups.file()};
+  const auto fill = [&] {
+    RowMemory memory = arrays.memory(1);
+    memory.is_replay = true;
+    return table.fill(files, memory, cgroups.keep, cgroups.buffer);
+  };
+  CHECK(fill() == 0);
+  cgroups.write(1, "6\n");
+  CHECK(fill() == 0 && arrays.values[3] == 3);
+  // The series of the last run that was made would go on.
+  cgroups.write(1, "0\n");
+  CHECK(fill() == 1 && arrays.left[0] == 1 && arrays.states == (std::vector<uint8_t>{kRowReady, kRowLeft}));
+  CHECK(fill() == 1);
+  // One that has been away stays away.
+  arrays.states[1] = kRowReady;
+  CHECK(fill() == 0);
+}
+
 void test_unsound() {
   Cgroups cgroups;
   Arrays arrays;
@@ -212,6 +235,7 @@ void test_unsound() {
 void test_rows() {
   test_filled();
   test_rests();
+  test_replayed();
   test_unsound();
 }
 

@@ -1,3 +1,5 @@
+import type { ReplaySteps } from '../readers/readers.ts';
+
 /**
  * A text in shared memory that one thread replaces and others read whenever they like, without waiting for each other: how
  * a network session hands what it learned (names of containers) to a host session, which cannot wait for messages.
@@ -74,6 +76,11 @@ export class BoardReader {
     if (Atomics.load(this.#words, SEQUENCE) !== sequence) return undefined;
     this.#seen = sequence;
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+  }
+
+  /** Adds what replayed runs rely on: the text is the one that was taken last. */
+  replay(steps: ReplaySteps): void {
+    steps.word(this.#words, SEQUENCE, this.#seen);
   }
 
   /** Tells the writer that what is on the board does not suffice. */

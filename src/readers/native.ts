@@ -48,6 +48,7 @@ import {
   type RowRule,
   type RowShape,
   type RowTable,
+  type RowWatch,
   type SourceSet,
   type TaskCensus,
   type Token,
@@ -429,7 +430,7 @@ function ruleWords(rule: RowRule): number[] {
 
 class NativeRows implements RowTable {
   private readonly addon: Addon;
-  private readonly handle: Handle;
+  readonly handle: Handle;
   private readonly facts = new Float64Array(8);
 
   constructor(addon: Addon, rules: readonly RowRule[]) {
@@ -443,16 +444,28 @@ class NativeRows implements RowTable {
   }
 
   fill(files: readonly RowFile[], memory: RowMemory): number {
-    const parts: unknown[] = [];
-    for (const { sets, members, missing, facts, readMs } of files) {
-      const [kept, opened] = sets;
-      if (!(kept instanceof NativeSet) || !(opened instanceof NativeSet)) throw new TypeError('rows need sets of the addon');
-      parts.push(kept.handle, opened.handle, members, missing, facts, readMs);
-    }
-    const { rows, slots, states, movedMs, values, stamps, left, rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs } = memory;
-    this.facts.set([rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs]);
-    return this.addon.fillRows(this.handle, parts, [rows, slots, states, movedMs, values, stamps, left], this.facts);
+    this.facts.set(rowFacts(memory));
+    return this.addon.fillRows(this.handle, fileParts(files), rowArrays(memory), this.facts);
   }
+}
+
+/** As the addon takes them, six elements each. */
+function fileParts(files: readonly RowFile[]): unknown[] {
+  const parts: unknown[] = [];
+  for (const { sets, members, missing, facts, readMs } of files) {
+    const [kept, opened] = sets;
+    if (!(kept instanceof NativeSet) || !(opened instanceof NativeSet)) throw new TypeError('rows need sets of the addon');
+    parts.push(kept.handle, opened.handle, members, missing, facts, readMs);
+  }
+  return parts;
+}
+
+function rowArrays({ rows, slots, states, movedMs, values, stamps, left }: RowMemory): unknown[] {
+  return [rows, slots, states, movedMs, values, stamps, left];
+}
+
+function rowFacts({ rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs }: RowMemory): number[] {
+  return [rowStride, slotStride, columns, run, brought, nowMs, afterMs, trustMs];
 }
 
 class NativeMounts implements MountStats {
@@ -490,7 +503,7 @@ const IS_DIRECTORY = 0x40000000;
 
 class NativeWatch implements DirectoryWatch {
   private readonly addon: Addon;
-  private readonly handle: Handle;
+  readonly handle: Handle;
 
   constructor(addon: Addon) {
     const handle = addon.watch();
@@ -605,14 +618,18 @@ const STEP_KINDS = [
   'counters',
   'statistics',
   'missing',
+  'rows',
+  'quiet',
+  'word',
 ] as const;
-const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact', 'present'] as const;
+const WATCHED_USES = ['none', 'notes', 'needs'] as const;
+const BOUND_MODES = ['scaled', 'rising', 'restarting', 'product', 'still', 'sum', 'exact', 'present', 'difference'] as const;
 
 /** Steps as a list of words, with their numbers, handles and texts beside it. */
 class NativeSteps implements ReplaySteps {
   readonly words: number[] = [];
   readonly figures: number[] = [];
-  readonly handles: (Handle | Uint8Array)[] = [];
+  readonly handles: unknown[] = [];
   readonly texts: string[] = [];
   durationSlot = -1;
 
@@ -688,6 +705,24 @@ class NativeSteps implements ReplaySteps {
     this.texts.push(path, stamp);
   }
 
+  rows(table: RowTable, files: readonly RowFile[], memory: RowMemory, watched: RowWatch, bringsWall: boolean): void {
+    this.begin('rows');
+    this.use(table, NativeRows);
+    for (const list of [fileParts(files), rowArrays(memory), Float64Array.from(rowFacts(memory)), watched.ms]) this.give(list);
+    this.words.push(bringsWall ? 1 : 0, WATCHED_USES.indexOf(watched.use));
+  }
+
+  quiet(watch: DirectoryWatch): void {
+    this.begin('quiet');
+    this.use(watch, NativeWatch);
+  }
+
+  word(words: Int32Array, at: number, expected: number): void {
+    this.begin('word');
+    this.give(words);
+    this.words.push(at, expected);
+  }
+
   duration(slot: number): void {
     this.durationSlot = slot;
   }
@@ -698,7 +733,11 @@ class NativeSteps implements ReplaySteps {
 
   private use(reader: object, type: new (...args: never[]) => { readonly handle: Handle }): void {
     if (!(reader instanceof type)) throw new TypeError('a step needs a reader of the addon');
-    this.words.push(this.handles.push(reader.handle) - 1);
+    this.give(reader.handle);
+  }
+
+  private give(object: unknown): void {
+    this.words.push(this.handles.push(object) - 1);
   }
 
   answer(
@@ -747,7 +786,7 @@ class NativeSteps implements ReplaySteps {
   }
 
   private bytes(bytes: Uint8Array): void {
-    this.words.push(this.handles.push(bytes) - 1);
+    this.give(bytes);
   }
 
   private bounds(bounds: readonly BoundNumber[]): void {

@@ -148,6 +148,15 @@ export interface RowTable {
   fill(files: readonly RowFile[], memory: RowMemory): number;
 }
 
+/**
+ * When the witnesses of all rows were looked at last, CLOCK_MONOTONIC milliseconds in one number, and what a table has to do with
+ * it: `notes` it, or `needs` it to be of this cycle, since some of its files rest.
+ */
+export interface RowWatch {
+  readonly ms: Float64Array;
+  readonly use: 'none' | 'notes' | 'needs';
+}
+
 export interface RowShape {
   /** Numbers a text must have. */
   readonly needs: number;
@@ -279,8 +288,9 @@ export interface BoundNumber {
    * product: the number times that at `by`. sum: as scaled, of the number and every `by`th behind it, of whole rows of `by`.
    * exact: as scaled, and 2^53 or more is a change. still: nothing is set, and another number than `times` is a change.
    * present: as scaled, and the series is left out while the number is 0.
+   * difference: the number less that at `times`, and what is left times that at `by`.
    */
-  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product' | 'still' | 'sum' | 'exact' | 'present';
+  readonly mode?: 'scaled' | 'rising' | 'restarting' | 'product' | 'still' | 'sum' | 'exact' | 'present' | 'difference';
   readonly by?: number;
   readonly times?: number;
   readonly over?: number;
@@ -357,6 +367,12 @@ export interface ReplaySteps {
   uname(names: Uname): void;
   /** `device:inode:nanoseconds` of the path's last change is this; '' while it is missing. */
   stamp(path: string, stamp: string): void;
+  /** Rows of cgroups; all of them must be done, and none lose a series. Of `memory`, the times and what is brought are those of the run. */
+  rows(table: RowTable, files: readonly RowFile[], memory: RowMemory, watched: RowWatch, bringsWall: boolean): void;
+  /** Nothing was reported of the watched directories. */
+  quiet(watch: DirectoryWatch): void;
+  /** The word is this. */
+  word(words: Int32Array, at: number, expected: number): void;
   /** The slot that gets the duration of the run, seconds. */
   duration(slot: number): void;
 }

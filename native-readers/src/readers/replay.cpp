@@ -68,6 +68,8 @@ bool is_fit(const Bound& bound, std::span<const double> numbers, double shown) n
       return shown - number / bound.over < bound.times;
     case BoundMode::product:
       return bound.with < numbers.size();
+    case BoundMode::difference:
+      return bound.with < numbers.size() && bound.times >= 0 && bound.times < static_cast<double>(numbers.size());
     case BoundMode::still:
       return number == bound.times;
     case BoundMode::exact:
@@ -83,6 +85,20 @@ ScanResult scan_roomy(Source& source, const Format& format, ScanTools& tools) no
   if (result.state != ScanState::need_more) return result;
   tools.numbers.resize(result.count * 2);
   return source.rescan(format, tools.buffer->view(), tools.numbers);
+}
+
+// Parts of one cycle run within this time, milliseconds.
+constexpr double kSameCycleMs = 500;
+
+bool fill_rows(Step& step, ScanTools& tools) noexcept {
+  const double now = monotonic_ms();
+  if (step.watched_use == WatchedUse::needs && !(now - step.watched_ms[0] < kSameCycleMs)) return false;
+  step.row_memory.rest.now = now;
+  // As Math.floor(Date.now() / 1000).
+  if (step.brings_wall) step.row_memory.brought = std::floor(wall_ms() / 1000);
+  if (step.table->fill(step.row_files, step.row_memory, *tools.keep, *tools.buffer) != 0) return false;
+  if (step.watched_use == WatchedUse::notes) step.watched_ms[0] = now;
+  return true;
 }
 
 }  // namespace
@@ -111,6 +127,9 @@ bool Replay::is_sound(const ReplayLayout& layout) const noexcept {
     if (step.kind == StepKind::tasks && step.tasks == nullptr) return false;
     if (step.kind == StepKind::counters && step.counters == nullptr) return false;
     if (step.kind == StepKind::statistics && step.ethtool == nullptr) return false;
+    if (step.kind == StepKind::rows && (step.table == nullptr || step.watched_ms.empty())) return false;
+    if (step.kind == StepKind::quiet && step.watch == nullptr) return false;
+    if (step.kind == StepKind::word && step.word >= step.words.size()) return false;
     if (step.kind == StepKind::set && (step.set == nullptr || step.format == nullptr)) return false;
     if (step.kind == StepKind::mounts && (step.calls == nullptr || step.mount_status.size() != step.calls->size())) return false;
     if (step.mount_flags.size() != step.mount_status.size()) return false;
@@ -256,6 +275,12 @@ bool Replay::read_step(Step& step, ScanTools& tools) noexcept {
       return read_counters(step, tools);
     case StepKind::statistics:
       return read_statistics(step, tools);
+    case StepKind::rows:
+      return fill_rows(step, tools);
+    case StepKind::quiet:
+      return step.watch->is_quiet();
+    case StepKind::word:
+      return shared(step.words, static_cast<int32_t>(step.word)).load() == step.expected;
   }
   return false;
 }
@@ -314,6 +339,9 @@ bool Replay::apply(std::span<const Bound> some, std::span<const double> numbers)
         break;
       case BoundMode::product:
         value = numbers[bound.at] * numbers[bound.with];
+        break;
+      case BoundMode::difference:
+        value = (numbers[bound.at] - numbers[static_cast<size_t>(bound.times)]) * numbers[bound.with];
         break;
       case BoundMode::sum:
         value = sum_of(bound, numbers) * bound.times / bound.over;

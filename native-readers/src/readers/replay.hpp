@@ -15,9 +15,11 @@
 #include "readers/netlink.hpp"
 #include "readers/page.hpp"
 #include "readers/perf_events.hpp"
+#include "readers/rows.hpp"
 #include "readers/source.hpp"
 #include "readers/source_set.hpp"
 #include "readers/tasks.hpp"
+#include "readers/watch.hpp"
 
 namespace readers {
 
@@ -59,6 +61,8 @@ enum class BoundMode : uint8_t {
   exact,
   // As scaled, but the series is left out while the number is 0.
   present,
+  // (number - numbers[times]) * numbers[with]
+  difference,
 };
 
 struct Bound {
@@ -80,10 +84,13 @@ struct ExpectedMember {
   // Index among the replay's bounds, or kNoBound.
   uint32_t bound;
 };
-enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets, tasks, counters, statistics, missing };
+enum class StepKind : uint8_t { scan, set, mounts, wall, until_monotonic, within_wall, uname, stamp, mount_table, table, clock, answer, sockets, tasks, counters, statistics, missing, rows, quiet, word };
 
 // Numbers of a census: processes by the byte of their state, threads likewise, processes, threads that they speak of.
 inline constexpr size_t kTaskNumbers = kTaskStates * 2 + 2;
+
+// `needs`: rows that rest are relied on only if witnesses were looked at in the same cycle.
+enum class WatchedUse : uint8_t { none, notes, needs };
 
 struct Step {
   StepKind kind;
@@ -120,6 +127,21 @@ struct Step {
   // until_monotonic: [0, to); within_wall: [from, to), milliseconds; missing: not looked for before `to`, nor for `from` afterwards
   double from_ms = 0;
   double to_ms = 0;
+  // rows
+  RowTable* table = nullptr;
+  std::vector<RowFile> row_files;
+  RowMemory row_memory;
+  // The number brought is the wall clock, whole seconds.
+  bool brings_wall = false;
+  // When witnesses of all rows were looked at last, CLOCK_MONOTONIC milliseconds, and what this step has to do with it.
+  std::span<double> watched_ms;
+  WatchedUse watched_use = WatchedUse::none;
+  // quiet
+  const Watch* watch = nullptr;
+  // word: that one of them still is as it was
+  std::span<int32_t> words;
+  uint32_t word = 0;
+  int32_t expected = 0;
   // uname: six fields; missing: path; stamp: path and "device:inode:nanoseconds of the last change", empty when missing
   std::vector<std::string> texts;
 };

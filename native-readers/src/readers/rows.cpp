@@ -28,6 +28,7 @@ bool place(std::span<const double> row, std::span<int32_t> slots, const RowMemor
   for (size_t column = 0; column < slots.size(); ++column) {
     const double value = row[column];
     if (value == kAbsent) {
+      if (slots[column] >= 0 && memory.is_replay) is_complete = false;
       // A sheet forgets series that stay away: this slot may belong to another when the value comes back.
       slots[column] = kUnknownSlot;
       continue;
@@ -171,7 +172,9 @@ int32_t RowTable::fill(std::span<const RowFile> files, const RowMemory& memory, 
       finish(row, memory.brought);
       is_done = place(row.first(memory.columns), memory.slots.subspan(cgroup * memory.slot_stride, memory.columns), memory);
     }
-    if (!is_done) memory.left[left++] = static_cast<int32_t>(cgroup);
+    if (is_done) continue;
+    memory.left[left++] = static_cast<int32_t>(cgroup);
+    if (memory.is_replay) memory.states[cgroup] = kRowLeft;
   }
   return static_cast<int32_t>(left);
 }

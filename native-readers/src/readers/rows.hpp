@@ -91,7 +91,7 @@ struct RowMemory {
   size_t slot_stride = 0;
   size_t columns = 0;
   // What to do with each row.
-  std::span<const uint8_t> states;
+  std::span<uint8_t> states;
   // By cgroup, milliseconds: when a witness moved last.
   std::span<double> moved_ms;
   RowRest rest{};
@@ -101,6 +101,9 @@ struct RowMemory {
   uint32_t run = 0;
   // Receives the rows that are JavaScript's.
   std::span<int32_t> left;
+  // Nobody makes the rows that are left. So those whose series go are left as well, since the page shows those of the run that
+  // was made last, and all that are left are made by whoever asks for rows next.
+  bool is_replay = false;
 };
 
 enum RowState : uint8_t { kNoRow, kRowReady, kRowLeft };

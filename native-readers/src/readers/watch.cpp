@@ -1,6 +1,7 @@
 #include "readers/watch.hpp"
 
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,6 +43,11 @@ int Watch::read(std::vector<uint8_t>& events) noexcept {
     if (got == 0 || errno == EAGAIN) return 0;
     if (errno != EINTR) return errno;
   }
+}
+
+bool Watch::is_quiet() const noexcept {
+  int waiting = 0;
+  return queue_.is_open() && ioctl(queue_.number(), FIONREAD, &waiting) == 0 && waiting == 0;
 }
 
 }  // namespace readers

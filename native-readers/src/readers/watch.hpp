@@ -20,6 +20,8 @@ class Watch {
   void remove(int number) noexcept;
   // All that was reported since the last call: inotify_event structures back to back. Returns 0 or an errno.
   [[nodiscard]] int read(std::vector<uint8_t>& events) noexcept;
+  // Whether nothing was reported since; not taken away if something was.
+  [[nodiscard]] bool is_quiet() const noexcept;
   void close() noexcept { queue_.close(); }
 
  private:

@@ -1,4 +1,4 @@
-import type { Readers, Source } from '../../readers/readers.ts';
+import type { Readers, ReplaySteps, Source } from '../../readers/readers.ts';
 import type { Tree } from './tree.ts';
 
 /** Counts of /proc/vmstat that rise when the kernel looks for pages to take back, which moves those of cgroups that do nothing. */
@@ -16,6 +16,7 @@ export class KernelActs {
   #reclaimedAt = 0;
   #killPlace = -1;
   #reclaimPlaces: readonly number[] = [];
+  #isRead = false;
 
   constructor(tree: Tree, readers: Readers, procfs: string) {
     this.#tree = tree;
@@ -32,6 +33,17 @@ export class KernelActs {
   get reclaimedAt(): number {
     this.#follow();
     return this.#reclaimedAt;
+  }
+
+  /** What replayed runs rely on: no kill, or no page taken back, since it was asked last. False where the kernel does not say. */
+  replay(steps: ReplaySteps, relied: 'kills' | 'reclaim'): boolean {
+    const places = relied === 'kills' ? [this.#killPlace].filter((place) => place >= 0) : this.#reclaimPlaces;
+    if (places.length === 0 || !this.#isRead) return false;
+    steps.scan(
+      this.#source,
+      places.map((at) => ({ at, slot: 0, mode: 'still', times: this.#source.numbers[at] as number })),
+    );
+    return true;
   }
 
   close(): void {
@@ -51,8 +63,10 @@ export class KernelActs {
   }
 
   #read(): readonly [kills: number, reclaimed: number] {
+    this.#isRead = false;
     try {
       if (this.#source.scan()) this.#bind();
+      this.#isRead = true;
     } catch {
       return [Number.NaN, Number.NaN];
     }
@@ -80,9 +94,9 @@ export class Activity {
   /** By cgroup index, monotonic milliseconds: when CPU time or memory was seen to move last. */
   movedMs = new Float64Array(64);
   readonly kernel: KernelActs;
+  /** Of one number: when CPU times were read last, monotonic milliseconds. */
+  readonly watchedMs = Float64Array.of(Number.NEGATIVE_INFINITY);
   readonly #tree: Tree;
-  /** The look of the tree at which CPU times were read last. */
-  #watchedAt = -1;
   #askedAt = -1;
 
   constructor(tree: Tree, kernel: KernelActs) {
@@ -98,19 +112,21 @@ export class Activity {
     this.movedMs = grown;
   }
 
-  /** The CPU times of all cgroups have been read in this cycle. */
-  watched(): void {
-    this.#watchedAt = this.#tree.looks;
+  /** The CPU times of all cgroups were read now. */
+  watched(nowMs: number): void {
+    this.watchedMs[0] = nowMs;
   }
 
   /** Whether what is known of idle cgroups can be relied on: CPU times are of this cycle, and no pages were taken back since this was asked last. */
-  isSure(): boolean {
-    const { looks } = this.#tree;
+  isSure(nowMs: number): boolean {
     const isStill = this.kernel.reclaimedAt <= this.#askedAt;
-    this.#askedAt = looks;
-    return isStill && this.#watchedAt === looks;
+    this.#askedAt = this.#tree.looks;
+    return isStill && nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
   }
 }
+
+/** Parts of one cycle run within this time. Also in native-readers/src/readers/replay.cpp. */
+const SAME_CYCLE_MS = 500;
 
 /** The kernel adds up what CPUs have counted within two seconds (FLUSH_TIME of mm/memcontrol.c); a reading from before then may lack some. */
 export const SETTLED_MS = 5000;

@@ -177,6 +177,11 @@ export class LiveFile implements CgroupFile, RowFile {
     this.members[index] = -1;
   }
 
+  /** Whether the file of a cgroup may lie somewhere from now on: its name may have come, or a process. */
+  waitsFor({ index, identity }: Cgroup): boolean {
+    return this.#kind.path !== undefined && identity !== undefined && (this.members[index] ?? -1) < 0;
+  }
+
   /** Works out which cgroups the file is read of. */
   sift(): void {
     if (this.#condition !== undefined) this.#sift(this.#condition);
@@ -218,7 +223,7 @@ export class LiveFile implements CgroupFile, RowFile {
     const { index } = cgroup;
     const member = this.members[index] ?? -1;
     if (member < 0) {
-      if (this.#kind.path !== undefined && cgroup.identity !== undefined) this.add(cgroup); // Its name may have come; read from the next scan on.
+      if (this.waitsFor(cgroup)) this.add(cgroup); // Read from the next scan on.
       return 'missing';
     }
     const set = this.sets[(member & 1) as 0 | 1];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { HostSession, Outcome, Scope } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { Activity, KernelActs } from './activity.ts';
 import { baseGroup } from './base.ts';
 import { cpusetGroup, hugetlbGroup, numaGroup } from './rare.ts';
@@ -36,6 +37,11 @@ import { Tree } from './tree.ts';
 
 export { report } from './report.ts';
 
+interface PartReader extends Pick<Group, 'collect' | 'close'> {
+  /** See `HostSession.replay`. */
+  replay?(sheet: Sheet, steps: ReplaySteps): boolean;
+}
+
 /** Opens the session: finds the layout, opens no cgroup file yet. */
 export function open(scope: Scope): HostSession {
   // Validated on the main thread: the schema and its library stay out of this one.
@@ -51,7 +57,12 @@ export function open(scope: Scope): HostSession {
   const tree = new Tree(layout, {
     procfs: roots.procfs,
     monotonicMs,
+    readers,
     onRefresh: name,
+    onReplay: (steps) => {
+      runtimes?.replay(steps);
+      logs.replay(steps);
+    },
     labels: containerLabels(commaList(options.container_labels)),
     watch: () => readers.watch(),
     warn,
@@ -63,9 +74,9 @@ export function open(scope: Scope): HostSession {
   const shared = { tree, readers, budget, warn, selection, activity: new Activity(tree, kernel), monotonicMs };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
   const topology = new Topology(machine, roots.sysfs, monotonicMs);
-  const mounts = new MountTable(roots, options.pod_mounts, monotonicMs);
+  const mounts = new MountTable(readers, roots, options.pod_mounts, monotonicMs);
   const specs = groupSpecs(scope, options, tree, machine, kernel);
-  const groups = new Map<string, Pick<Group, 'collect' | 'close'>>();
+  const groups = new Map<string, PartReader>();
   for (const part of scope.parts) {
     const systems = scope.parts.includes('disk') ? { mounts, procfs: roots.procfs } : undefined;
     if (part === 'perf_event') groups.set(part, new PerfEventsPart(shared, options.perf_events_config, roots.sysfs, options.percpu));
@@ -85,10 +96,15 @@ export function open(scope: Scope): HostSession {
       if (group === undefined) throw new Error(`no part ${part} is open in the container session`);
       return group.collect(part, sheet);
     },
+    replay(part: string, sheet: Sheet, steps: ReplaySteps): boolean {
+      if (part === 'machine') return machine.replay(steps);
+      return groups.get(part)?.replay?.(sheet, steps) ?? false;
+    },
     close(): void {
       for (const group of groups.values()) group.close();
       groups.clear();
       kernel.close();
+      mounts.close();
       tree.close();
     },
   };

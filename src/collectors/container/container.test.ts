@@ -263,7 +263,7 @@ describe('container: descriptors', () => {
     withTree('v1', (tree) => {
       const readers = loadReaders();
       const open = (limit: number): { run(): string; end(): void } => {
-        const cgroups = new Tree(detectLayout(tree.roots), { procfs: tree.roots.procfs, monotonicMs: () => 0 });
+        const cgroups = new Tree(detectLayout(tree.roots), { readers, procfs: tree.roots.procfs, monotonicMs: () => 0 });
         const activity = new Activity(cgroups, new KernelActs(cgroups, readers, tree.roots.procfs));
         const shared = {
           tree: cgroups,
@@ -322,6 +322,7 @@ describe('container: descriptors', () => {
         let monotonicMs = 0;
         const readers = loadReaders();
         const cgroups = new Tree(layout, {
+          readers,
           procfs: tree.roots.procfs,
           monotonicMs: () => monotonicMs,
           ...(isWatched ? { watch: () => readers.watch() } : {}),

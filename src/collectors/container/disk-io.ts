@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Outcome } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
-import type { Source, Token } from '../../readers/readers.ts';
+import type { ReplaySteps, Source, Token } from '../../readers/readers.ts';
 import type { BlockDevices } from './block-devices.ts';
 import type { Bindings, Bound, FileKind } from './cgroup-file.ts';
 import { DISK_IO } from './families.ts';
@@ -222,6 +222,8 @@ export class DiskIo {
   readonly #root: string | undefined;
   readonly #witnesses: { readonly policy: number; readonly source: Source }[] = [];
   readonly #systems: FileSystemIo | undefined;
+  /** Every witness could be read in the last run. */
+  #arePoliciesKnown = true;
   #active = '';
   #columns: DeviceColumns;
   #group: Group;
@@ -230,8 +232,7 @@ export class DiskIo {
   constructor(shared: Shared, devices: BlockDevices, systems: { readonly mounts: MountTable; readonly procfs: string } | undefined) {
     this.#shared = shared;
     this.#devices = devices;
-    this.#systems =
-      systems === undefined ? undefined : new FileSystemIo(shared, systems.mounts, systems.procfs, (family, device) => this.#columns.has(family, device));
+    this.#systems = systems === undefined ? undefined : new FileSystemIo(shared, systems.mounts, systems.procfs, () => this.#columns);
     this.#columns = new DeviceColumns(devices);
     const { layout } = shared.tree;
     this.#root = layout.kind === 'unified' ? undefined : layout.controllers.get('blkio');
@@ -248,7 +249,8 @@ export class DiskIo {
   collect(part: string, sheet: Sheet): Outcome {
     const root = this.#root;
     if (root !== undefined) {
-      const policies = this.#witnesses.filter(({ source }) => hasDevices(source)).map(({ policy }) => policy);
+      this.#arePoliciesKnown = true;
+      const policies = this.#witnesses.filter(({ source }) => this.#hasDevices(source)).map(({ policy }) => policy);
       if (policies.join() !== this.#active) {
         this.#active = policies.join();
         this.#group.retire();
@@ -259,6 +261,24 @@ export class DiskIo {
     const outcome = this.#group.collect(part, sheet);
     this.#systems?.collect(part, sheet);
     return outcome;
+  }
+
+  /** The sum row (`Total 0`) alone has no number behind its two keys. */
+  #hasDevices(source: Source): boolean {
+    try {
+      source.scan();
+      return source.count > 0;
+    } catch {
+      this.#arePoliciesKnown = false;
+      return false; // Not ours to read, or gone with its controller: no policy.
+    }
+  }
+
+  /** See `HostSession.replay`: for as long as policies have the devices that they have. */
+  replay(sheet: Sheet, steps: ReplaySteps): boolean {
+    if (!this.#arePoliciesKnown) return false;
+    for (const { source } of this.#witnesses) steps.scan(source, []);
+    return this.#group.replay(sheet, steps) && (this.#systems?.replay(sheet, steps) ?? true);
   }
 
   close(): void {
@@ -273,16 +293,19 @@ class FileSystemIo {
   readonly #shared: Shared;
   readonly #mounts: MountTable;
   readonly #procfs: string;
-  readonly #isTaken: (family: Family, device: string) => boolean;
+  /** What the cgroups' own statistics show. */
+  readonly #own: () => DeviceColumns;
   #shown: readonly FileSystem[] = [];
+  /** How much of the own ones the group was made for. */
+  #known: { readonly columns: DeviceColumns; readonly size: number } | undefined;
   #group: Group | undefined;
 
-  constructor(shared: Shared, mounts: MountTable, procfs: string, isTaken: (family: Family, device: string) => boolean) {
+  constructor(shared: Shared, mounts: MountTable, procfs: string, own: () => DeviceColumns) {
     const { selection } = shared;
     this.#shared = { ...shared, selection: { ...selection, shows: (cgroup) => cgroup.id === '/' && selection.shows(cgroup) } };
     this.#mounts = mounts;
     this.#procfs = procfs;
-    this.#isTaken = isTaken;
+    this.#own = own;
   }
 
   collect(part: string, sheet: Sheet): void {
@@ -292,26 +315,25 @@ class FileSystemIo {
     } catch {
       return; // The part of the file systems says so; what cgroups did is not lost for it.
     }
-    if (shown !== this.#shown) {
+    const columns = this.#own();
+    if (shown !== this.#shown || columns !== this.#known?.columns || columns.list.length !== this.#known.size) {
       this.#shown = shown;
+      this.#known = { columns, size: columns.list.length };
       this.#group?.retire();
-      this.#group = new Group(this.#shared, diskStatsGroup(this.#shared.tree.layout, this.#procfs, shown, this.#isTaken));
+      this.#group = new Group(
+        this.#shared,
+        diskStatsGroup(this.#shared.tree.layout, this.#procfs, shown, (family, device) => columns.has(family, device)),
+      );
     }
     // A name of its own: asked for under the same twice, the tree would be looked at twice.
     this.#group?.collect(`${part} of file systems`, sheet);
   }
 
+  replay(sheet: Sheet, steps: ReplaySteps): boolean {
+    return this.#mounts.replay(steps) && this.#group?.replay(sheet, steps) === true;
+  }
+
   close(): void {
     this.#group?.close();
-  }
-}
-
-/** The sum row (`Total 0`) alone has no number behind its two keys. */
-function hasDevices(source: Source): boolean {
-  try {
-    source.scan();
-    return source.count > 0;
-  } catch {
-    return false; // Not ours to read, or gone with its controller: no policy.
   }
 }

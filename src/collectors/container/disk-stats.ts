@@ -52,13 +52,10 @@ export function diskStatsGroup(
         controller: layout.controllers.has('blkio') ? 'blkio' : ([...layout.controllers.keys()][0] ?? ''),
         name: 'diskstats',
         format: { keys: 3 },
-        bind: (rows) => bindDevices(rows, systems, place),
+        bind: (rows) => bindDevices(rows, systems, (family, device) => (isTaken(family, device) ? -1 : place(family, device))),
         path: ({ id }) => (id === '/' ? `${procfs}/diskstats` : undefined),
       },
     ],
-    derive(row) {
-      for (const [c, { family, values }] of columns.entries()) if (row[c] !== ABSENT && isTaken(family, values[0] ?? '')) row[c] = ABSENT;
-    },
   };
 }
 
@@ -72,7 +69,9 @@ function bindDevices(rows: readonly Token[][], systems: readonly FileSystem[], p
     for (const { device } of systems.filter((system) => system.number === number || system.source === source)) {
       for (const [at, family, over] of FIELDS) {
         const value = values[at];
-        if (value !== undefined && value.at >= 0) numbers.push({ at: value.at, column: place(family, device), over });
+        if (value === undefined || value.at < 0) continue;
+        const column = place(family, device);
+        if (column >= 0) numbers.push({ at: value.at, column, over });
       }
     }
   }

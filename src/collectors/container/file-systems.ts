@@ -1,7 +1,7 @@
 import { OK, type Outcome, type Roots, absent } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
 import type { Family } from '../../model/family.ts';
-import type { MountStats } from '../../readers/readers.ts';
+import type { BoundNumber, MountStats, ReplaySteps } from '../../readers/readers.ts';
 import { DISK } from './families.ts';
 import { type Column, Group, type GroupSpec, type Shared } from './group.ts';
 import { ABSENT } from './row-rules.ts';
@@ -11,8 +11,9 @@ import type { Cgroup } from './tree.ts';
 
 /** How long the mounts that answer are waited for; one that does not is left out until it does. */
 const WAIT_MS = 200;
-/** Numbers per path in `MountStats.numbers`. */
+/** Numbers per path in `MountStats.numbers`, and the places of those that are used. */
 const WIDTH = 7;
+const [BLOCK_SIZE, BLOCKS, FREE, INODES, INODES_FREE] = [0, 1, 2, 4, 5] as const;
 const NAMES = ['device'];
 
 /** What runtimes have said of their containers' files. */
@@ -79,6 +80,32 @@ export class FileSystems {
     this.#containers?.close();
   }
 
+  /** See `HostSession.replay`: for as long as the same is mounted, and no runtime tells what containers have written. */
+  replay(sheet: Sheet, steps: ReplaySteps): boolean {
+    const { tree } = this.#shared;
+    if (this.#containers !== undefined || sheet !== this.#sheet || !tree.replay(steps) || !this.#mounts.replay(steps)) return false;
+    steps.mounts(
+      this.#stats,
+      WAIT_MS,
+      this.#asked.flatMap(({ device }, i) => (this.#stats.status[i] === 0 ? this.#bounds(sheet, device, i * WIDTH) : [])),
+    );
+    return true;
+  }
+
+  /** What `#showRoot` does with the numbers of one path. */
+  #bounds(sheet: Sheet, device: string, from: number): BoundNumber[] {
+    const slot = (family: Family): number => sheet.slot(family, [device], NAMES, this.#entity);
+    const size = from + BLOCK_SIZE;
+    const bounds: BoundNumber[] = [
+      { at: from + BLOCKS, slot: slot(DISK.limit), mode: 'product', by: size },
+      { at: from + BLOCKS, slot: slot(DISK.usage), mode: 'difference', by: size, times: from + FREE },
+      { at: from + INODES, slot: slot(DISK.inodesTotal) },
+      { at: from + INODES_FREE, slot: slot(DISK.inodesFree) },
+    ];
+    // Refused by the series budget.
+    return bounds.filter(({ slot: taken }) => taken >= 0);
+  }
+
   /** Works out what to ask about, when mounts or containers' places have changed. */
   #follow(): void {
     const shown = this.#mounts.shown();
@@ -104,7 +131,8 @@ export class FileSystems {
     this.#spaces.clear();
     for (const [i, { device }] of this.#asked.entries()) {
       if (status[i] !== 0) continue; // Stuck, or unmounted since: no numbers is better than none of the others.
-      const [size = 0, blocks = 0, free = 0, , inodes = 0, inodesFree = 0] = numbers.subarray(i * WIDTH, i * WIDTH + WIDTH);
+      const at = (place: number): number => numbers[i * WIDTH + place] as number;
+      const [size, blocks, free, inodes, inodesFree] = [at(BLOCK_SIZE), at(BLOCKS), at(FREE), at(INODES), at(INODES_FREE)];
       this.#spaces.set(device, { limit: blocks * size, used: (blocks - free) * size, inodes, inodesFree });
     }
   }

@@ -2,7 +2,7 @@ import { CollectError, OK, type Outcome, absent } from '../../collect/contract.t
 import type { Sheet } from '../../collect/sheet.ts';
 import type { EntityLabels } from '../../collect/variant.ts';
 import type { Family } from '../../model/family.ts';
-import type { Readers, RowMemory, RowRule, RowTable } from '../../readers/readers.ts';
+import type { Readers, ReplaySteps, RowMemory, RowRule, RowTable } from '../../readers/readers.ts';
 import { type Activity, SETTLED_MS, TRUST_MS } from './activity.ts';
 import { type CgroupFile, type DescriptorBudget, type FileKind, LiveFile, type Reading } from './cgroup-file.ts';
 import { KUBELET, RESOURCE } from './labels.ts';
@@ -44,7 +44,9 @@ export interface GroupSpec {
   derives?(cgroup: Cgroup): boolean;
   /** What is done with each row at last. */
   readonly rules?: readonly RowRule[];
-  /** The number for rules that want one which is the same for all cgroups; asked for after `prepare`. */
+  /** Asked in each run after `prepare`: whether what `settle` takes from the machine has changed, which has all rows made anew. */
+  moved?(): boolean;
+  /** The wall clock in whole seconds, for rules that want what is the same for all cgroups; asked for after `prepare`. */
   brought?(): number;
   /** Once per run, before the rows: reads what does not belong to one cgroup. */
   prepare?(): void;
@@ -69,6 +71,9 @@ export interface Shared {
   readonly activity: Activity;
   readonly monotonicMs: () => number;
 }
+
+/** A replayed run is one call, during which nothing else of its lane has its turn: among more cgroups it would last too long. */
+const MOST_REPLAYED = 500;
 
 /** What a RowTable does with the row of a cgroup. */
 const NO_ROW = 0;
@@ -108,6 +113,10 @@ export class Group {
   #left = new Int32Array(0);
   /** Files that the table reads, in its order. */
   readonly #live: LiveFile[] = [];
+  /** Some file tells of CPU time; some may rest; some changes only when something was killed. */
+  readonly #isWitness: boolean;
+  readonly #hasResting: boolean;
+  readonly #isOfKills: boolean;
   /** What was brought to this run. */
   #brought = 0;
   /** The first file that could not be read in the last run; '' when all could. */
@@ -129,9 +138,11 @@ export class Group {
       this.#files.push(file);
       if (file instanceof LiveFile) this.#live.push(file);
     }
+    this.#isWitness = this.#kinds.some(({ witness }) => witness === 'cpu');
+    this.#hasResting = this.#kinds.some(({ rests }) => rests === true);
+    this.#isOfKills = this.#kinds.some(({ moved }) => moved !== undefined);
     this.#rules = spec.rules ?? [];
-    const isPlain = (spec.derive === undefined || spec.derives !== undefined) && spec.files.every(({ path }) => path === undefined);
-    this.#table = isPlain ? shared.readers.rowTable(this.#rules) : undefined;
+    this.#table = spec.derive === undefined || spec.derives !== undefined ? shared.readers.rowTable(this.#rules) : undefined;
   }
 
   #open(kind: FileKind, root: string): CgroupFile {
@@ -150,11 +161,31 @@ export class Group {
     return OK;
   }
 
+  /** See `HostSession.replay`: runs need no JavaScript for as long as nothing comes, goes, is renamed or written to. */
+  replay(sheet: Sheet, steps: ReplaySteps): boolean {
+    const { tree, activity, monotonicMs } = this.#shared;
+    const table = this.#table;
+    if (table === undefined || sheet !== this.#sheet || tree.size > MOST_REPLAYED || !this.#isAtRest()) return false;
+    if (!tree.replay(steps)) return false;
+    if (this.#hasResting && !activity.kernel.replay(steps, 'reclaim')) return false;
+    if (this.#isOfKills && !activity.kernel.replay(steps, 'kills')) return false;
+    const use = this.#isWitness ? 'notes' : this.#hasResting ? 'needs' : 'none';
+    const memory = this.#memory(sheet, monotonicMs(), this.#hasResting);
+    steps.rows(table, this.#live, memory, { ms: activity.watchedMs, use }, this.#spec.brought !== undefined);
+    return true;
+  }
+
+  /** Whether the table makes all rows, and steady files need not be read. */
+  #isAtRest(): boolean {
+    return !this.#states.subarray(0, this.#cgroups.length).includes(LEFT) && this.#files.every((file) => !(file instanceof SteadyFile) || file.rests);
+  }
+
   /** Reads and sets every row; true when a cgroup turned out to be gone. */
   #run(part: string, sheet: Sheet): boolean {
-    const { tree, warn, activity } = this.#shared;
+    const { tree, warn, activity, monotonicMs } = this.#shared;
     this.#follow(sheet);
     this.#spec.prepare?.();
+    if (this.#spec.moved?.() === true) this.#makeAnew();
     this.#brought = this.#spec.brought?.() ?? 0;
     const left = this.#read(sheet);
     let unreadable = 0;
@@ -169,7 +200,7 @@ export class Group {
       unreadable += 1;
       example ||= `${cgroup.id}: ${file}`;
     }
-    if (this.#kinds.some(({ witness }) => witness === 'cpu')) activity.watched();
+    if (this.#isWitness) activity.watched(monotonicMs());
     const isTold = example === this.#fault;
     this.#fault = example;
     if (unreadable > 0) {
@@ -190,8 +221,14 @@ export class Group {
       if (file instanceof LiveFile) file.sift();
       else this.#readSteady(file);
     }
-    const count = table.fill(this.#live, this.#memory(sheet));
+    const { activity, monotonicMs } = this.#shared;
+    const now = monotonicMs();
+    const count = table.fill(this.#live, this.#memory(sheet, now, this.#hasResting && activity.isSure(now)));
     return this.#left.subarray(0, count);
+  }
+
+  #makeAnew(): void {
+    for (const [index, state] of this.#states.entries()) if (state === READY) this.#states[index] = LEFT;
   }
 
   #readSteady(file: CgroupFile): void {
@@ -199,9 +236,9 @@ export class Group {
     if (file instanceof SteadyFile) for (const index of file.changed) if (this.#states[index] === READY) this.#states[index] = LEFT;
   }
 
-  #memory(sheet: Sheet): RowMemory {
-    const { activity, monotonicMs } = this.#shared;
-    const isSure = this.#kinds.some(({ rests }) => rests === true) && activity.isSure();
+  /** @param isSure idle cgroups are known, and what is known of them can be relied on */
+  #memory(sheet: Sheet, nowMs: number, isSure: boolean): RowMemory {
+    const { activity } = this.#shared;
     return {
       rows: this.#rows,
       rowStride: this.#row.length,
@@ -215,7 +252,7 @@ export class Group {
       run: sheet.run,
       left: this.#left,
       brought: this.#brought,
-      nowMs: monotonicMs(),
+      nowMs,
       afterMs: isSure ? SETTLED_MS : Number.POSITIVE_INFINITY,
       trustMs: TRUST_MS,
     };
@@ -242,7 +279,7 @@ export class Group {
       if (isDerived) spec.derive?.(row, cgroup);
       applyRules(row, this.#rules, this.#brought);
       this.#set(index, sheet);
-      if (this.#table !== undefined) this.#handOver(index, isDerived);
+      if (this.#table !== undefined) this.#handOver(index, isDerived || this.#live.some((file) => file.waitsFor(cgroup)));
       return found;
     }
   }
@@ -386,7 +423,7 @@ export class Group {
     this.#row = new Float64Array(this.#stride + (this.#spec.extra ?? 0));
     this.#slots = new Int32Array(this.#cgroups.length * this.#stride).fill(UNKNOWN);
     this.#rows = new Float64Array(this.#states.length * this.#row.length);
-    for (const [index, state] of this.#states.entries()) if (state === READY) this.#states[index] = LEFT;
+    this.#makeAnew();
   }
 
   #intern(sheet: Sheet, index: number, column: number): number {
@@ -449,6 +486,11 @@ export class GrowingGroup {
     const again = this.#group.collect(part, sheet);
     this.#limit = Math.max(MANY_COLUMNS, this.#current.columns.length * 2);
     return again;
+  }
+
+  /** See `Group.replay`. */
+  replay(sheet: Sheet, steps: ReplaySteps): boolean {
+    return this.#group.replay(sheet, steps);
   }
 
   close(): void {

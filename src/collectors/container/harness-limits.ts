@@ -29,7 +29,7 @@ const readers = loadReaders();
 let now = 0;
 const tree = new Tree(
   { kind: 'unified', controllers: new Map(), unified: root },
-  { procfs: '/nowhere', monotonicMs: () => now, watch: () => readers.watch(), warn: (text) => warnings.push(text) },
+  { readers, procfs: '/nowhere', monotonicMs: () => now, watch: () => readers.watch(), warn: (text) => warnings.push(text) },
 );
 const steps: Step[] = [];
 

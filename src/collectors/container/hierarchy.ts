@@ -1,6 +1,6 @@
 import { type Stats, readdirSync, statSync } from 'node:fs';
 import { CollectError } from '../../collect/contract.ts';
-import { type DirectoryWatch, ReaderError } from '../../readers/readers.ts';
+import { type DirectoryWatch, ReaderError, type ReplaySteps } from '../../readers/readers.ts';
 
 interface Directory {
   /** Path below the hierarchy. */
@@ -86,6 +86,13 @@ export class Hierarchy {
     // What came before its parent was watched is seen now.
     if (this.directories.size > 0) this.check(this.directories.values());
     return this.#giveUpIfHindered();
+  }
+
+  /** Adds what replayed runs rely on: nothing was reported. False where nobody would, and while directories are to be listed. */
+  replay(steps: ReplaySteps): boolean {
+    if (this.#watch === undefined || this.#unlisted.size > 0) return false;
+    steps.quiet(this.#watch);
+    return true;
   }
 
   /**

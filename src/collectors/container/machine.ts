@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { CollectError, OK, type Outcome, type Roots } from '../../collect/contract.ts';
 import type { Sheet } from '../../collect/sheet.ts';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { MACHINE_FAMILIES } from './families.ts';
 
 /** How long a description of the machine is used: the peer's --update_machine_info_interval. */
@@ -57,6 +58,12 @@ export class MachineInfo {
       sheet.sample(f.dimmCapacity, [...identity, type], bytes);
     }
     return OK;
+  }
+
+  /** What it says is the same until it is read anew. */
+  replay(steps: ReplaySteps): boolean {
+    steps.until(this.#readMs + FRESH_MS);
+    return true;
   }
 
   /** Throws CollectError when /proc/meminfo cannot be read: without it there is no machine to speak of. */

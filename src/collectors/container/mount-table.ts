@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { CollectError, type Roots } from '../../collect/contract.ts';
+import type { Readers, ReplaySteps, Source } from '../../readers/readers.ts';
 
 /** The peer's list; `nfs*` and `ext*` by prefix. The mount at `/` is shown whatever it is. */
 const TYPES = /^(?:ext.*|nfs.*|xfs|btrfs|zfs|overlay|tmpfs|squashfs|f2fs|jfs|reiserfs|hfs|hfsplus|ntfs|vfat|fat|msdos|exfat|udf|iso9660|devicemapper)$/;
@@ -57,17 +57,19 @@ export function fileSystemsOf(mountinfo: string, podMounts: boolean): FileSystem
 
 /** What is mounted on the machine, as process 1 sees it. */
 export class MountTable {
-  readonly #roots: Roots;
+  /** Of process 1; of this one, for where process 1 is not ours to look at. */
+  readonly #sources: readonly Source[];
   readonly #podMounts: boolean;
   readonly #monotonicMs: () => number;
-  #text = '';
+  /** The one that was read last. */
+  #source: Source | undefined;
   #mounts: readonly Mount[] = [];
   #shown: readonly FileSystem[] = [];
   #readMs = Number.NEGATIVE_INFINITY;
 
   /** @param podMounts show file systems of pods too */
-  constructor(roots: Roots, podMounts: boolean, monotonicMs: () => number) {
-    this.#roots = roots;
+  constructor(readers: Pick<Readers, 'source'>, roots: Roots, podMounts: boolean, monotonicMs: () => number) {
+    this.#sources = ['1', 'self'].map((process) => readers.source(`${roots.procfs}/${process}/mountinfo`, { text: true }));
     this.#podMounts = podMounts;
     this.#monotonicMs = monotonicMs;
   }
@@ -91,27 +93,40 @@ export class MountTable {
     return best;
   }
 
+  /** Adds what replayed runs rely on: nothing was mounted or unmounted. False while there is no table. */
+  replay(steps: ReplaySteps): boolean {
+    if (this.#source === undefined) return false;
+    steps.mountTable(this.#source);
+    return true;
+  }
+
+  close(): void {
+    for (const source of this.#sources) source.close();
+  }
+
   #look(): void {
     const now = this.#monotonicMs();
     if (now - this.#readMs < SHARED_MS) return;
-    const text = read(this.#roots.procfs);
+    const text = this.#read();
     this.#readMs = now;
-    if (text === this.#text) return;
-    this.#text = text;
+    if (text === undefined) return;
     this.#mounts = mountsOf(text);
     this.#shown = shownOf(this.#mounts, this.#podMounts);
   }
-}
 
-function read(procfs: string): string {
-  const path = `${procfs}/1/mountinfo`;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    try {
-      return readFileSync(`${procfs}/self/mountinfo`, 'utf8'); // Process 1 of another user.
-    } catch (cause) {
-      throw new CollectError('read', path, 'the mount table cannot be read', cause);
+  /** Undefined when it is as it was. */
+  #read(): string | undefined {
+    let cause: unknown;
+    for (const source of this.#sources) {
+      try {
+        const isOther = source.scan() || source !== this.#source;
+        this.#source = source;
+        return isOther ? source.text() : undefined;
+      } catch (error) {
+        cause ??= error;
+      }
     }
+    this.#source = undefined;
+    throw new CollectError('read', this.#sources[0]?.path ?? '', 'the mount table cannot be read', cause);
   }
 }

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { type Cgroup, type Identity, NAMELESS, type Tree } from './tree.ts';
 
 /** What the path of a cgroup says by itself. */
@@ -58,6 +59,11 @@ export class LogNames {
   constructor(rootfs: string, monotonicMs: () => number) {
     this.#rootfs = rootfs;
     this.#monotonicMs = monotonicMs;
+  }
+
+  /** Adds what replayed runs rely on: it is not time to look for names. */
+  replay(steps: ReplaySteps): void {
+    if (this.#unnamed.size > 0) steps.until(this.#nextMs);
   }
 
   /** Names what can be named. Reads two directories when a cgroup wants a name, else nothing. */

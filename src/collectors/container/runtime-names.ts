@@ -1,4 +1,5 @@
 import { BoardReader } from '../../collect/board.ts';
+import type { ReplaySteps } from '../../readers/readers.ts';
 import { pathKind, type PathKind } from './names.ts';
 import { decodeNames, type DiskUse, type NamedContainer } from './names-table.ts';
 import { type Cgroup, type Identity, NAMELESS, type Tree } from './tree.ts';
@@ -42,6 +43,12 @@ export class RuntimeNames {
     }
     if (text !== undefined || moved) this.#hasUnknown = this.#identify(tree);
     if (this.#hasUnknown) this.#askAgain();
+  }
+
+  /** Adds what replayed runs rely on: the board is as it was, and it is not time to ask for names. */
+  replay(steps: ReplaySteps): void {
+    this.#board.replay(steps);
+    if (this.#hasUnknown) steps.until(this.#nextMs);
   }
 
   /** True when there are containers that no runtime has told of. */

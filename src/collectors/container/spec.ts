@@ -22,6 +22,7 @@ export function specGroup(unified: boolean, totals: () => { readonly memory: num
   const columns = columnsOf(SPEC);
   const [period, quota, shares] = [columns.at('cpuPeriod'), columns.at('cpuQuota'), columns.at('cpuShares')];
   const [limit, reservation, swap] = [columns.at('memoryLimit'), columns.at('memoryReservation'), columns.at('swapLimit')];
+  let machine = { memory: Number.NaN, swap: Number.NaN };
   const isRoot = ({ id }: Cgroup): boolean => id === '/';
   const complete = (row: Float64Array): void => {
     if (row[limit] === ABSENT) {
@@ -29,7 +30,7 @@ export function specGroup(unified: boolean, totals: () => { readonly memory: num
       row[swap] = ABSENT;
       return;
     }
-    if (row[limit] === 0) row[limit] = totals().memory;
+    if (row[limit] === 0) row[limit] = machine.memory;
     for (const column of [limit, reservation, swap]) if (row[column] === ABSENT || (row[column] as number) > UNLIMITED) row[column] = 0;
   };
   return {
@@ -42,16 +43,18 @@ export function specGroup(unified: boolean, totals: () => { readonly memory: num
         row[shares] = row[shares] === ABSENT ? 0 : sharesOfWeight(row[shares] as number);
       }
       if ((row[quota] as number) <= 0) row[quota] = ABSENT;
-      if (!isRoot(cgroup)) complete(row);
+      if (isRoot(cgroup)) {
+        row[limit] = machine.memory;
+        row[swap] = machine.swap;
+        if (row[reservation] === ABSENT) row[reservation] = 0;
+      }
+      complete(row);
     },
     // What the machine has may change without a word.
-    derives: isRoot,
-    derive(row) {
-      const { memory, swap: swapTotal } = totals();
-      row[limit] = memory;
-      row[swap] = swapTotal;
-      if (row[reservation] === ABSENT) row[reservation] = 0;
-      complete(row);
+    moved() {
+      const before = machine;
+      machine = totals();
+      return machine.memory !== before.memory || machine.swap !== before.swap;
     },
   };
 }

@@ -74,6 +74,11 @@ export class SteadyFile implements CgroupFile {
     this.#scannedAt = this.#tree.looks;
   }
 
+  /** Whether it need not be read before something is reported, or the slow sweep comes by. */
+  get rests(): boolean {
+    return this.#wanting.size === 0 && !this.#restless && (this.#kind.moved !== undefined || this.#tree.reportsWrites(this.#root));
+  }
+
   read(cgroup: Cgroup, row: Float64Array): Reading {
     const { index } = cgroup;
     const reading = this.#readings[index] ?? 'missing';

@@ -34,6 +34,7 @@ class Watched {
 
   constructor(layout: Layout, watch: TreeOptions['watch'], procfs = '/nowhere') {
     this.tree = new Tree(layout, {
+      readers: loadReaders(),
       procfs,
       monotonicMs: () => this.now,
       warn: (text) => this.warnings.push(text),

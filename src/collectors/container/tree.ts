@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { Label } from '../../collect/variant.ts';
 import { type ContainerLabel, KUBELET, kubeletLabels, RESOURCE, resourceLabels, standaloneLabels } from './labels.ts';
 import type { Layout } from './layout.ts';
-import type { DirectoryWatch } from '../../readers/readers.ts';
+import type { DirectoryWatch, Readers, ReplaySteps } from '../../readers/readers.ts';
+import { Census } from './census.ts';
 import { Hierarchy, NO_WATCH } from './hierarchy.ts';
 import type { RescanReason } from './rescans.ts';
 
@@ -60,6 +60,9 @@ interface Kept {
 export interface TreeOptions {
   readonly procfs: string;
   readonly monotonicMs: () => number;
+  readonly readers: Pick<Readers, 'source'>;
+  /** Adds what replayed runs rely on so that names are as `onRefresh` would have them. */
+  readonly onReplay?: (steps: ReplaySteps) => void;
   /** Called after each refresh, to name what has come. */
   readonly onRefresh?: (tree: Tree) => void;
   /** Labels of containers that the standalone pages carry. */
@@ -88,6 +91,9 @@ const PATIENCE = 4;
 
 /** A part that asks again begins a new cycle; one that asks for the first time shares a refresh this young. */
 const SHARED_MS = 500;
+
+/** A refresh is made at least this often, though nothing be reported: the sweeps go on. */
+const REPLAY_MS = 20_000;
 
 /** v1 hierarchies whose cgroups are shown, the one that is watched closely first. */
 const TRACKED = ['memory', 'cpuacct', 'cpu', 'pids', 'blkio', 'cpuset', 'hugetlb', 'devices'];
@@ -119,13 +125,15 @@ export class Tree {
   lastWrite = 0;
   /** Look at which the reports of writes began anew: nothing that was read before is to be trusted. */
   #blindUntil = 0;
+  /** Of one number, which rises with whatever parts have to follow: cgroups, names, writes. */
+  readonly #changes = new Int32Array(1);
   /** Part of a slow sweep that falls to the last look. */
   share = 0;
-  readonly #procfs: string;
   readonly #monotonicMs: () => number;
   readonly #watch: () => DirectoryWatch | undefined;
   readonly #warn: (message: string) => void;
   readonly #onRefresh: (tree: Tree) => void;
+  readonly #onReplay: (steps: ReplaySteps) => void;
   readonly #onRescan: (reason: RescanReason) => void;
   readonly #containerLabels: readonly ContainerLabel[];
   readonly #hierarchies: readonly Kept[];
@@ -138,8 +146,7 @@ export class Tree {
   #unsettled = new Set<string>();
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #named = 0;
-  /** What the kernel said of its number of cgroups: /proc/cgroups, or cgroup.stat of the v2 root. */
-  #census = '';
+  readonly #census: Census;
   #suspicious = false;
   /** Cgroups that ever came. */
   #arrived = 0;
@@ -155,7 +162,9 @@ export class Tree {
     this.#onRescan = options.onRescan ?? (() => {});
     this.#containerLabels = options.labels ?? [];
     this.layout = layout;
-    this.#procfs = options.procfs;
+    this.#onReplay = options.onReplay ?? (() => {});
+    const census = layout.kind === 'unified' ? `${layout.unified}/cgroup.stat` : `${options.procfs}/cgroups`;
+    this.#census = new Census(options.readers.source(census, { keys: 1 }));
     this.#monotonicMs = options.monotonicMs;
     this.#watch = options.watch ?? (() => undefined);
     this.#warn = options.warn ?? (() => {});
@@ -208,12 +217,9 @@ export class Tree {
   }
 
   #look(now: number): void {
-    const census = readText(this.layout.kind === 'unified' ? `${this.layout.unified}/cgroup.stat` : `${this.#procfs}/cgroups`);
-    const moved = census === '' || census !== this.#census || this.#suspicious;
-    this.#census = census;
+    const moved = this.#census.look() || this.#suspicious;
     this.#suspicious = false;
     this.#turn = (this.#turn + 1) % LEAF_TURNS;
-    const populations = populationsOf(census);
     this.share = Math.min(now - this.#sweptMs, SWEEP_MS) / SWEEP_MS;
     this.#sweptMs = now;
     this.looks += 1;
@@ -227,7 +233,7 @@ export class Tree {
     const touched = new Set([...this.#recent, ...recent]);
     this.#recent = recent;
     for (const kept of others) {
-      if (this.#hear(kept, now) === undefined) this.#follow(kept, populations.get(kept.hierarchy.controller) ?? -1, touched);
+      if (this.#hear(kept, now) === undefined) this.#follow(kept, this.#census.population(kept.hierarchy.controller), touched);
     }
     for (const { hierarchy } of this.#hierarchies) hierarchy.sweep(Math.ceil(hierarchy.directories.size * this.share));
     this.#unite();
@@ -260,6 +266,7 @@ export class Tree {
       if (cgroup === undefined) continue; // New: it is read anyway.
       this.#written[cgroup.index] = this.looks;
       this.lastWrite = this.looks;
+      this.#change();
     }
     return ids;
   }
@@ -267,6 +274,11 @@ export class Tree {
   #distrust(): void {
     this.#blindUntil = this.looks;
     this.lastWrite = this.looks;
+    this.#change();
+  }
+
+  #change(): void {
+    this.#changes[0] = ((this.#changes[0] as number) + 1) | 0;
   }
 
   /** Whether writes to the files of a hierarchy are known of; `root` is its directory. */
@@ -310,7 +322,23 @@ export class Tree {
     kept.strikes = 0;
   }
 
+  /**
+   * Adds what replayed runs rely on: nothing was reported, and the kernel counts the same. False where directories are listed,
+   * and while something that came or went is to be looked at again. Slow sweeps need a run now and then.
+   */
+  replay(steps: ReplaySteps): boolean {
+    const isSettled = this.#recent.length === 0 && this.#unsettled.size === 0 && !this.#suspicious;
+    if (!isSettled || this.#hierarchies.some(({ strikes }) => strikes > 0)) return false;
+    for (const { hierarchy, wantsWatch } of this.#hierarchies) if (wantsWatch && !hierarchy.replay(steps)) return false;
+    if (!this.#census.replay(steps)) return false;
+    steps.word(this.#changes, 0, this.#changes[0] as number);
+    steps.until(this.#refreshedMs + REPLAY_MS);
+    this.#onReplay(steps);
+    return true;
+  }
+
   close(): void {
+    this.#census.close();
     for (const { hierarchy } of this.#hierarchies) hierarchy.close();
   }
 
@@ -320,6 +348,7 @@ export class Tree {
     this.#named += isNamed(identity) - isNamed(cgroup.identity);
     cgroup.identity = identity;
     this.names += 1;
+    this.#change();
   }
 
   /** Labels of a cgroup on a page; undefined where that page does not show it. */
@@ -375,6 +404,7 @@ export class Tree {
     this.#homes[index] = home;
     this.#byId.set(id, cgroup);
     this.version += 1;
+    this.#change();
     this.#arrived += 1;
   }
 
@@ -384,6 +414,7 @@ export class Tree {
     this.#free.push(cgroup.index);
     this.#named -= isNamed(cgroup.identity);
     this.version += 1;
+    this.#change();
   }
 }
 
@@ -400,23 +431,4 @@ function hierarchiesOf(layout: Layout): Hierarchy[] {
     if (root !== undefined && ![...roots.values()].includes(root)) roots.set(controller, root);
   }
   return [...roots].map(([controller, root]) => new Hierarchy(root, controller));
-}
-
-/** `num_cgroups` per controller from the text of /proc/cgroups (`#subsys_name hierarchy num_cgroups enabled`). */
-function populationsOf(census: string): Map<string, number> {
-  const populations = new Map<string, number>();
-  for (const line of census.split('\n')) {
-    const [name, , count] = line.split('\t');
-    if (name !== undefined && count !== undefined && !name.startsWith('#')) populations.set(name, Number(count));
-  }
-  return populations;
-}
-
-/** '' when it cannot be read (cgroup.stat before Linux 4.14, a copied tree): every directory is looked at then. */
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
