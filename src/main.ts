@@ -17,6 +17,8 @@ import { ListenError, NoServerError } from './wire/server.ts';
 const RUNTIME = 1;
 const USAGE = 2;
 const COLLECTOR_FAILED = 3;
+const CHOSEN = 'kernel files are read by TypeScript, as `readers` says, which is slower than the native readers';
+
 class PrintError extends Error {}
 
 /** A stop takes at most this long, whatever hangs. */
@@ -56,8 +58,13 @@ async function main(): Promise<void> {
   // Threads load their own readers, and take their environment from here.
   process.env['EXPORTERD_READERS'] = config.readers === 'auto' ? '' : config.readers;
   const readers = loadReaders();
-  if (!readers.native && config.readers !== 'reference')
-    log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
+  if (!readers.native)
+    log.warn(
+      config.readers === 'reference'
+        ? CHOSEN
+        : `there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`,
+    );
+  log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
   const daemon = new Daemon({
     clock: systemClock,
     readers,

@@ -108,10 +108,11 @@ export interface PlanInputs {
 /** Throws Error with a clear text when a collector's targets cannot be worked out. */
 export function plan(inputs: PlanInputs): Plan {
   const { config } = inputs;
-  const jobs = inputs.definitions.flatMap((definition) => planCollector(definition, inputs));
+  const planned = inputs.definitions.flatMap((definition) => planCollector(definition, inputs));
+  const jobs = config.web.disableExporterMetrics ? planned.filter((job) => !isProcess(job)) : planned;
   const targets = new Map<Role, Set<string>>();
   for (const job of jobs) targets.set(job.role, (targets.get(job.role) ?? new Set()).add(job.target.name));
-  const front = inputs.persona === undefined ? undefined : personaFilter(inputs.persona, jobs, config.web.disableExporterMetrics);
+  const front = inputs.persona === undefined ? undefined : personaFilter(inputs.persona, jobs);
   const routes = planRoutes(config.web.telemetryPath, targets, front, config.roles.length === 0 || config.roles.includes('exporterd'));
   for (const definition of inputs.definitions) {
     if (jobs.some((job) => job.collector === definition.name)) routes.push(...pageRoutes(definition, config));
@@ -200,9 +201,14 @@ function withoutTargets(options: unknown): unknown {
   return others;
 }
 
+/** process_* of this process. */
+function isProcess({ role, part }: PlannedJob): boolean {
+  return role === 'exporterd' && part === 'process';
+}
+
 /** A peer's page: its role, its build info, and process_* of this process. */
-function personaFilter(page: PersonaPage, jobs: readonly PlannedJob[], withoutProcess: boolean): ViewFilter {
-  const process = page.hasProcessMetrics && !withoutProcess ? ['exporterd.process'] : [];
+function personaFilter(page: PersonaPage, jobs: readonly PlannedJob[]): ViewFilter {
+  const process = page.hasProcessMetrics ? jobs.filter(isProcess).map((job) => `${job.role}.${job.part}`) : [];
   const parts = jobs.filter((job) => page.roles.includes(job.role)).map((job) => `${job.role}.${job.part}`);
   return { roles: [...page.roles, 'exporterd'], parts: [...parts, ...process], always: process, fixed: [page.buildInfo] };
 }

@@ -114,6 +114,13 @@ test('two targets of one name are refused: only one of them could be seen', asyn
   await assert.rejects(planned([`--postgres.targets=${twins}`]), { message: 'postgres target a: two targets have this name' });
 });
 
+test('without metrics about the exporter process_* is collected for no page', async () => {
+  const parts = async (...argv: string[]): Promise<string[]> => (await planned(argv)).jobs.filter(({ role }) => role === 'exporterd').map(({ part }) => part);
+  assert.deepEqual(await parts(), ['process']);
+  assert.deepEqual(await parts('--web.disable-exporter-metrics'), []);
+  assert.ok(paths(await planned(['--web.disable-exporter-metrics'])).includes('/metrics/exporterd'));
+});
+
 test('a target is planned alike whatever other targets there are', async () => {
   const target = (name: string): string => `{"name":"${name}","dsn":"postgresql://u:p-${name}@h/d"}`;
   const alone = await planned(['--role=postgres', `--postgres.targets=[${target('a')}]`]);
