@@ -17,12 +17,12 @@ import { ListenError, NoServerError } from './wire/server.ts';
 const RUNTIME = 1;
 const USAGE = 2;
 const COLLECTOR_FAILED = 3;
-const CHOSEN = 'kernel files are read by TypeScript, as `readers` says, which is slower than the native readers';
+/** A stop takes at most this long, whatever hangs. */
+const GRACE_MS = 800;
 
 class PrintError extends Error {}
 
-/** A stop takes at most this long, whatever hangs. */
-const GRACE_MS = 800;
+const CHOSEN = 'kernel files are read by TypeScript, as `readers` says, which is slower than the native readers';
 
 /** What the host lane loads before the plan is known: the collect sides that run where nothing is configured. */
 const PROBABLE = ['node', 'container', 'exporterd'].map((name) => new URL(`./collectors/${name}/collect.js`, import.meta.url).href);
@@ -64,7 +64,6 @@ async function main(): Promise<void> {
         ? CHOSEN
         : `there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`,
     );
-  log.warn(`there are no native readers for this machine, so slower TypeScript reads kernel files; install g++ and run ${buildCommand()}`);
   const daemon = new Daemon({
     clock: systemClock,
     readers,
