@@ -18,11 +18,15 @@ const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio', 'dev
 /** Works a fifth of the time: memory touched and given back, processes started. */
 const LOAD = 'while :; do head -c 4000000 /dev/zero | tr "\\0" x >/dev/null; sleep 0.1; done';
 
+/** Goes through the cgroups below its working directory and uses a little CPU time in each. Of CPU time alone, since nobody is told of moves there. */
+const WANDER = 'while :; do for one in */cgroup.procs; do echo $$ > $one; done; sleep 0.7; done';
+
 /**
  * Real cgroups of version 1 in every hierarchy that is mounted, below one of our own. Throws Missing where they cannot be made.
  * @param busy how many have a load inside
+ * @param isRestless the CPU time of all moves, so that none counts as idle
  */
-export function makeV1(count: number, busy: number): Cgroups {
+export function makeV1(count: number, busy: number, isRestless = false): Cgroups {
   const parents = CONTROLLERS.filter((controller) => existsSync(`${V1}/${controller}/cgroup.procs`)).map((controller) =>
     join(V1, controller, `exporterd-bench-${process.pid}-tree`),
   );
@@ -56,6 +60,8 @@ export function makeV1(count: number, busy: number): Cgroups {
     // A process group of its own: the shell and whatever it has started end together.
     loads.push(spawn('/bin/sh', ['-c', [...enter, LOAD].join('; ')], { stdio: 'ignore', detached: true }));
   }
+  const cpuacct = parents.find((parent) => parent.startsWith(`${V1}/cpuacct/`));
+  if (isRestless && cpuacct !== undefined) loads.push(spawn('/bin/sh', ['-c', WANDER], { stdio: 'ignore', detached: true, cwd: cpuacct }));
   return {
     flags: [],
     async remove() {
