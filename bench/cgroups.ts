@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cProgram } from './c-program.ts';
 import { Missing, SOURCES } from './place.ts';
 
 /** Cgroups to be measured. */
@@ -18,8 +19,8 @@ const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio', 'dev
 /** Works a fifth of the time: memory touched and given back, processes started. */
 const LOAD = 'while :; do head -c 4000000 /dev/zero | tr "\\0" x >/dev/null; sleep 0.1; done';
 
-/** Goes through the cgroups below its working directory and uses a little CPU time in each. Of CPU time alone, since nobody is told of moves there. */
-const WANDER = 'while :; do for one in */cgroup.procs; do echo $$ > $one; done; sleep 0.7; done';
+/** Seconds between rounds through restless cgroups. */
+const ROUND_SECONDS = 0.8;
 
 /**
  * Real cgroups of version 1 in every hierarchy that is mounted, below one of our own. Throws Missing where they cannot be made.
@@ -61,7 +62,18 @@ export function makeV1(count: number, busy: number, isRestless = false): Cgroups
     loads.push(spawn('/bin/sh', ['-c', [...enter, LOAD].join('; ')], { stdio: 'ignore', detached: true }));
   }
   const cpuacct = parents.find((parent) => parent.startsWith(`${V1}/cpuacct/`));
-  if (isRestless && cpuacct !== undefined) loads.push(spawn('/bin/sh', ['-c', WANDER], { stdio: 'ignore', detached: true, cwd: cpuacct }));
+  if (isRestless && cpuacct !== undefined) {
+    // Of CPU time alone: nobody is told of moves there.
+    const wanderer = spawn(cProgram('wander'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
+    wanderer.stdin.end(
+      Array.from(
+        { length: count },
+        (_, i) => `${cpuacct}/container-${i}/cgroup.procs
+`,
+      ).join(''),
+    );
+    loads.push(wanderer);
+  }
   return {
     flags: [],
     async remove() {
