@@ -167,7 +167,7 @@ export class Group {
     const table = this.#table;
     if (table === undefined || sheet !== this.#sheet || tree.size > MOST_REPLAYED || !this.#isAtRest()) return false;
     if (!tree.replay(steps)) return false;
-    if (this.#hasResting && !activity.kernel.replay(steps, 'reclaim')) return false;
+    if (this.#hasResting && !this.#isWitness && !activity.kernel.replay(steps, 'reclaim')) return false;
     if (this.#isOfKills && !activity.kernel.replay(steps, 'kills')) return false;
     const use = this.#isWitness ? 'notes' : this.#hasResting ? 'needs' : 'none';
     const memory = this.#memory(sheet, monotonicMs(), this.#hasResting);
@@ -223,7 +223,7 @@ export class Group {
     }
     const { activity, monotonicMs } = this.#shared;
     const now = monotonicMs();
-    const count = table.fill(this.#live, this.#memory(sheet, now, this.#hasResting && activity.isSure(now)));
+    const count = table.fill(this.#live, this.#memory(sheet, now, this.#hasResting && (this.#isWitness || activity.isSure(now))));
     return this.#left.subarray(0, count);
   }
 

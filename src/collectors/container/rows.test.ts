@@ -76,7 +76,13 @@ describe('rows', { skip }, () => {
         const files = cgroupFiles(tree);
         const first = new Map(files.map((path) => [path, readFileSync(join(tree.path, path), 'utf8')]));
         for (let step = 0; step < 120; step++) {
-          for (let changes = pick(4); changes > 0; changes--) mutate(tree, files[pick(files.length)] as string, pick, first);
+          for (let changes = pick(4); changes > 0; changes--) {
+            const path = files[pick(files.length)] as string;
+            mutate(tree, path, pick, first);
+            // Never without the whole, or it need not be looked at.
+            const whole = path.replace(/cpuacct\.stat$/, 'cpuacct.usage_percpu');
+            if (whole !== path && existsSync(join(tree.path, whole))) tree.write(whole, `${step + 1} ${step * 7}\n`);
+          }
           if (pick(8) === 0)
             comeOrGo(
               tree,
@@ -95,6 +101,33 @@ describe('rows', { skip }, () => {
       }
     });
   }
+
+  test('how CPU time divides is not read anew while it stands still', () => {
+    const tree = plant(fixture('v1.tree'));
+    const bench = new Bench(tree.roots, ['cpu'], {}, readers);
+    try {
+      const usage = cgroupFiles(tree).find((path) => /\/cpuacct\/.*cpuacct\.usage_percpu$/.test(path)) ?? '';
+      const folder = `${usage.slice(0, usage.indexOf('/cpuacct/'))}/cpuacct/docker/resting`;
+      tree.write('sys/fs/cgroup/memory/docker/resting/memory.usage_in_bytes', '4096\n');
+      const user = (ticks: number): string | undefined => {
+        tree.write(`${folder}/cpuacct.stat`, `user ${ticks}\nsystem 1\n`);
+        bench.monotonicMs += 5000;
+        bench.run('cpu');
+        return samples(bench.sheet('cpu').text()).get('container_cpu_user_seconds_total{id="/docker/resting"}')?.toString();
+      };
+      tree.write(`${folder}/cpuacct.usage_percpu`, '1000 2000\n');
+      assert.deepEqual([user(100), user(200), user(300)], ['1', '2', '3'], 'not before it has settled');
+      assert.equal(user(400), '3');
+      tree.write(`${folder}/cpuacct.usage_percpu`, '1000 2001\n');
+      assert.deepEqual([user(500), user(600), user(700), user(800)], ['5', '6', '7', '7']);
+      let rested = 0;
+      while (user(900 + rested) === '7' && rested < 20) rested += 1;
+      assert.ok(rested >= 3 && rested <= 12, `${rested} cycles of five seconds`);
+    } finally {
+      bench.session.close();
+      tree.remove();
+    }
+  });
 
   test('costly files of a cgroup that does nothing rest, until it works, the kernel takes pages back, or a minute is over', () => {
     const tree = plant(fixture('v1.tree'));
