@@ -23,4 +23,4 @@ USER 65534:65534
 EXPOSE 9100
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9100/-/healthy').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--single-threaded-gc", "--no-memory-reducer", "--min-semi-space-size=4", "dist/src/main.js"]
+ENTRYPOINT ["node", "--single-threaded-gc", "--no-memory-reducer", "dist/src/main.js"]

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --single-threaded-gc --no-memory-reducer --min-semi-space-size=4
+#!/usr/bin/env -S node --single-threaded-gc --no-memory-reducer
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
