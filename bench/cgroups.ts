@@ -65,13 +65,7 @@ export function makeV1(count: number, busy: number, isRestless = false): Cgroups
   if (isRestless && cpuacct !== undefined) {
     // Of CPU time alone: nobody is told of moves there.
     const wanderer = spawn(cProgram('wander'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
-    wanderer.stdin.end(
-      Array.from(
-        { length: count },
-        (_, i) => `${cpuacct}/container-${i}/cgroup.procs
-`,
-      ).join(''),
-    );
+    wanderer.stdin.end(Array.from({ length: count }, (_, i) => `${cpuacct}/container-${i}/cgroup.procs\n`).join(''));
     loads.push(wanderer);
   }
   return {
@@ -89,8 +83,40 @@ export function makeV1(count: number, busy: number, isRestless = false): Cgroups
   };
 }
 
-/** A made-up tree of version 2 in memory, every cgroup with the files of a container of the collector's own fixture. */
-export function makeV2(count: number): Cgroups {
+/** What a cgroup of a kernel 6.x has besides the files of the fixture's container: device 8:0, and memory.stat in its full length. */
+const V2_FILES: Readonly<Record<string, string>> = {
+  'io.stat': '8:0 rbytes=1540096 wbytes=4096 rios=57 wios=1 dbytes=0 dios=0\n',
+  'memory.stat': [
+    ...['anon', 'file', 'kernel', 'kernel_stack', 'pagetables', 'sec_pagetables', 'percpu', 'sock', 'vmalloc', 'shmem', 'zswap', 'zswapped', 'file_mapped'],
+    ...['file_dirty', 'file_writeback', 'swapcached', 'anon_thp', 'file_thp', 'shmem_thp', 'inactive_anon', 'active_anon', 'inactive_file', 'active_file'],
+    ...['unevictable', 'slab_reclaimable', 'slab_unreclaimable', 'slab', 'workingset_refault_anon', 'workingset_refault_file', 'workingset_activate_anon'],
+    ...['workingset_activate_file', 'workingset_restore_anon', 'workingset_restore_file', 'workingset_nodereclaim', 'pgscan', 'pgsteal', 'pgscan_kswapd'],
+    ...['pgscan_direct', 'pgscan_khugepaged', 'pgsteal_kswapd', 'pgsteal_direct', 'pgsteal_khugepaged', 'pgfault', 'pgmajfault', 'pgrefill', 'pgactivate'],
+    ...[
+      'pgdeactivate',
+      'pglazyfree',
+      'pglazyfreed',
+      'zswpin',
+      'zswpout',
+      'zswpwb',
+      'thp_fault_alloc',
+      'thp_collapse_alloc',
+      'thp_swpout',
+      'thp_swpout_fallback',
+    ],
+  ]
+    .map((key, i) => `${key} ${i % 3 === 0 ? 0 : i * 45056}\n`)
+    .join(''),
+};
+
+/** What the kernel says of itself; without the counts of /proc/vmstat the daemon cannot know that idle cgroups stay as they are. */
+const V2_KERNEL_FILES = ['vmstat', 'diskstats'];
+
+/**
+ * A made-up tree of version 2 in memory, every cgroup with the files of a container of the collector's own fixture.
+ * @param isRestless the CPU time of all moves, so that none counts as idle
+ */
+export function makeV2(count: number, isRestless = false): Cgroups {
   if (!existsSync('/dev/shm')) throw new Missing('no /dev/shm for a generated tree');
   // The same for each size: what is learnt of the files of one holds for the next.
   const root = `/dev/shm/exporterd-bench-${process.pid}`;
@@ -113,10 +139,22 @@ export function makeV2(count: number): Cgroups {
   }
   const parent = join(root, 'sys/fs/cgroup/machine.slice');
   mkdirSync(parent);
+  for (const [name, text] of Object.entries(V2_FILES)) writeFileSync(join(template, name), text);
+  for (const name of V2_KERNEL_FILES) writeFileSync(join(root, 'proc', name), readFileSync(`/proc/${name}`));
   for (let i = 0; i < count; i++) cpSync(template, join(parent, `container-${i}.scope`), { recursive: true });
+  const mover = isRestless ? spawn(cProgram('advance'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'] }) : undefined;
+  process.once('exit', () => mover?.kill());
+  mover?.stdin.end(
+    Array.from(
+      { length: count },
+      (_, i) => `${parent}/container-${i}.scope/cpu.stat
+`,
+    ).join(''),
+  );
   return {
     flags: [`--path.procfs=${root}/proc`, `--path.sysfs=${root}/sys`, `--path.rootfs=${root}/root`],
     async remove() {
+      mover?.kill();
       remove();
     },
   };

@@ -63,7 +63,7 @@ await runBench('container', 'Containers: a cycle among many cgroups', flags, asy
   for (const layout of flags.layouts.split(',')) {
     let kinds: ReadonlySet<string> = new Set();
     for (const size of flags.sizes.split(',').map(Number)) {
-      const cgroups = layout === 'v1' ? makeV1(size, Math.min(size, flags.busy), flags.restless) : makeV2(size);
+      const cgroups = layout === 'v1' ? makeV1(size, Math.min(size, flags.busy), flags.restless) : makeV2(size, flags.restless);
       try {
         const { kinds: known, ...measured } = await measure(layout, size, cgroups, kinds);
         kinds = known;
