@@ -120,7 +120,7 @@ export class Daemon {
       lanesStart: options.clock === systemClock,
       cells: this.#cells,
       onNews: (news) => this.#news(news),
-      onTimeout: (job) => this.#timedOut(job),
+      onTimeout: (job, deadlineMs) => this.#timedOut(job, deadlineMs),
       onSkip: (job) => {
         const planned = this.#liveJob(job)?.planned;
         if (planned !== undefined) this.#cells.cell(own.skips, [planned.part, planned.role, planned.target.name]).add(1);
@@ -319,10 +319,10 @@ export class Daemon {
     }
   }
 
-  #timedOut(job: number): void {
+  #timedOut(job: number, deadlineMs: number): void {
     const live = this.#liveJob(job);
     if (live === undefined) return;
-    const { role, part, target, deadlineMs } = live.planned;
+    const { role, part, target } = live.planned;
     this.#options.log.throttled(`${live.planned.key} timeout`, 'warn', 'collector passed its deadline', {
       role,
       collector: part,

@@ -71,7 +71,8 @@ export interface HostLanesOptions {
   readonly builderBell: SharedArrayBuffer;
   readonly monotonicMs: () => number;
   readonly onNews: (news: LaneNews) => void;
-  readonly onTimeout: (job: number) => void;
+  /** @param deadlineMs that the run has passed */
+  readonly onTimeout: (job: number, deadlineMs: number) => void;
   /** The common lane could have been told of its next start by now. */
   readonly onUnplanned: () => void;
   /** A lane's thread ended with an error; restarted after `delayMs`. */
@@ -227,9 +228,10 @@ export class HostLanes {
     const current = lane.control.current;
     const job = current < 0 ? undefined : this.#jobs.get(current);
     if (job === undefined) return Number.POSITIVE_INFINITY;
-    const deadline = lane.control.currentStartedMs + deadlineMsOf(job);
+    const deadlineMs = deadlineMsOf(job);
+    const deadline = lane.control.currentStartedMs + deadlineMs;
     if (now < deadline) return deadline;
-    if (job.channel.giveUp()) this.#options.onTimeout(current);
+    if (job.channel.giveUp()) this.#options.onTimeout(current, deadlineMs);
     lane.goodRuns = 0;
     if (lane === this.#common) this.#leaveBehind(lane, current);
     return Number.POSITIVE_INFINITY;

@@ -29,7 +29,8 @@ export interface SchedulerOptions {
   readonly lanesStart: boolean;
   readonly cells: Cells;
   readonly onNews: (news: LaneNews) => void;
-  readonly onTimeout: (job: number) => void;
+  /** @param deadlineMs that the run has passed */
+  readonly onTimeout: (job: number, deadlineMs: number) => void;
   /** A run was due while the one before is still under way. */
   readonly onSkip: (job: number) => void;
   readonly onLane: (pool: Pool, reason: 'crash' | 'stuck', detail: Readonly<Record<string, string | number | readonly string[]>>) => void;
@@ -125,8 +126,8 @@ export class Scheduler {
     this.#options = options;
     this.#timetable = new Timetable(options.clock.monotonicMs());
     const shared = { builderBell: options.builderBell, monotonicMs: options.clock.monotonicMs, onNews: options.onNews };
-    const onTimeout = (job: number): void => {
-      options.onTimeout(job);
+    const onTimeout = (job: number, deadlineMs: number): void => {
+      options.onTimeout(job, deadlineMs);
       options.onChange();
     };
     this.#host = new HostLanes({

@@ -47,7 +47,8 @@ export interface ShardsOptions {
   readonly builderBell: SharedArrayBuffer;
   readonly monotonicMs: () => number;
   readonly onNews: (news: LaneNews) => void;
-  readonly onTimeout: (job: number) => void;
+  /** @param deadlineMs that the run has passed */
+  readonly onTimeout: (job: number, deadlineMs: number) => void;
   readonly onCrash: (error: unknown, delayMs: number) => void;
   /** A shard's thread was replaced because it stopped answering. */
   readonly onStuck: (targets: readonly string[]) => void;
@@ -233,7 +234,7 @@ export class Shards {
 
   #giveUp(round: Round): void {
     round.givenUp = true;
-    for (const job of round.jobs) if (job.channel.giveUp()) this.#options.onTimeout(job.spec.id);
+    for (const job of round.jobs) if (job.channel.giveUp()) this.#options.onTimeout(job.spec.id, job.spec.deadlineMs);
   }
 
   /** Ends the runs of a round that its thread never got to: else they would count as under way for ever. */

@@ -1,5 +1,5 @@
 import type { Readers, ReplaySteps, Source } from '../../readers/readers.ts';
-import type { Tree } from './tree.ts';
+import { SAME_CYCLE_MS, type Tree } from './tree.ts';
 
 /** Counts of /proc/vmstat that rise when the kernel looks for pages to take back, which moves those of cgroups that do nothing. */
 const RECLAIM = /^(?:pgscan|pgsteal|pgrefill|pgdeactivate|pglazyfree)/;
@@ -124,9 +124,6 @@ export class Activity {
     return isStill && nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
   }
 }
-
-/** Parts of one cycle run within this time. Also in native-readers/src/readers/replay.cpp. */
-const SAME_CYCLE_MS = 500;
 
 /** The kernel adds up what CPUs have counted within two seconds (FLUSH_TIME of mm/memcontrol.c); a reading from before then may lack some. */
 export const SETTLED_MS = 5000;

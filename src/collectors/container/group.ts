@@ -185,7 +185,7 @@ export class Group {
     const { tree, warn, activity, monotonicMs } = this.#shared;
     this.#follow(sheet);
     this.#spec.prepare?.();
-    if (this.#spec.moved?.() === true) this.#makeAnew();
+    if (this.#spec.moved?.() === true) this.#makeAllAnew();
     this.#brought = this.#spec.brought?.() ?? 0;
     const left = this.#read(sheet);
     let unreadable = 0;
@@ -227,13 +227,18 @@ export class Group {
     return this.#left.subarray(0, count);
   }
 
-  #makeAnew(): void {
-    for (const [index, state] of this.#states.entries()) if (state === READY) this.#states[index] = LEFT;
+  #makeAllAnew(): void {
+    for (const index of this.#states.keys()) this.#makeAnew(index);
+  }
+
+  /** The row of a cgroup that has one: it is written in full in the next run. */
+  #makeAnew(index: number): void {
+    if (this.#states[index] === READY) this.#states[index] = LEFT;
   }
 
   #readSteady(file: CgroupFile): void {
     file.scan();
-    if (file instanceof SteadyFile) for (const index of file.changed) if (this.#states[index] === READY) this.#states[index] = LEFT;
+    if (file instanceof SteadyFile) for (const index of file.changed) this.#makeAnew(index);
   }
 
   /** @param isSure idle cgroups are known, and what is known of them can be relied on */
@@ -380,7 +385,7 @@ export class Group {
     for (const [index, cgroup] of this.#cgroups.entries()) {
       if (cgroup === undefined || (!all && this.#identities[index] === cgroup.identity)) continue;
       this.#identities[index] = cgroup.identity;
-      if (this.#states[index] === READY) this.#states[index] = LEFT;
+      this.#makeAnew(index);
       for (const [variant, entity] of this.#entities[index] ?? []) sheet.rename(entity, this.#labels(cgroup, variant));
     }
   }
@@ -423,7 +428,7 @@ export class Group {
     this.#row = new Float64Array(this.#stride + (this.#spec.extra ?? 0));
     this.#slots = new Int32Array(this.#cgroups.length * this.#stride).fill(UNKNOWN);
     this.#rows = new Float64Array(this.#states.length * this.#row.length);
-    this.#makeAnew();
+    this.#makeAllAnew();
   }
 
   #intern(sheet: Sheet, index: number, column: number): number {

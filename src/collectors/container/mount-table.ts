@@ -1,14 +1,12 @@
 import { CollectError, type Roots } from '../../collect/contract.ts';
 import type { Readers, ReplaySteps, Source } from '../../readers/readers.ts';
+import { SAME_CYCLE_MS } from './tree.ts';
 
 /** The peer's list; `nfs*` and `ext*` by prefix. The mount at `/` is shown whatever it is. */
 const TYPES = /^(?:ext.*|nfs.*|xfs|btrfs|zfs|overlay|tmpfs|squashfs|f2fs|jfs|reiserfs|hfs|hfsplus|ntfs|vfat|fat|msdos|exfat|udf|iso9660|devicemapper)$/;
 
 /** Where runtimes and the kubelet mount for pods. */
 const POD_MOUNT = /\/(?:kubelet\/pods|containerd\/io\.containerd|containers\/storage|docker\/(?:overlay2|containers|rootfs))\//;
-
-/** Parts of one cycle share a reading this young. */
-const SHARED_MS = 500;
 
 export interface FileSystem {
   /** As the peer labels it: the source, but an overlay by its device number (`overlay_0-39`) and a tmpfs by its mount point. */
@@ -106,7 +104,7 @@ export class MountTable {
 
   #look(): void {
     const now = this.#monotonicMs();
-    if (now - this.#readMs < SHARED_MS) return;
+    if (now - this.#readMs < SAME_CYCLE_MS) return;
     const text = this.#read();
     this.#readMs = now;
     if (text === undefined) return;

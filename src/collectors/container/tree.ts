@@ -89,8 +89,11 @@ const LEAF_TURNS = 8;
  */
 const PATIENCE = 4;
 
-/** A part that asks again begins a new cycle; one that asks for the first time shares a refresh this young. */
-const SHARED_MS = 500;
+/**
+ * Parts of one cycle run within this time, and share what one of them has read: refreshes of the tree, the mount table, whether
+ * cgroups stand still. A part that asks again begins a new cycle. Also in native-readers/src/readers/replay.cpp.
+ */
+export const SAME_CYCLE_MS = 500;
 
 /** A refresh is made at least this often, though nothing be reported: the sweeps go on. */
 const REPLAY_MS = 20_000;
@@ -195,7 +198,7 @@ export class Tree {
   /** Brings the tree up to date for a part; once per cycle at most. Throws CollectError when the hierarchy cannot be read. */
   refresh(part: string): void {
     const now = this.#monotonicMs();
-    if (!this.#served.has(part) && now - this.#refreshedMs < SHARED_MS) {
+    if (!this.#served.has(part) && now - this.#refreshedMs < SAME_CYCLE_MS) {
       this.#served.add(part);
       return;
     }
