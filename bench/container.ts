@@ -102,7 +102,7 @@ await runBench('container', 'Containers: a cycle among many cgroups', flags, asy
       'CPU of a cycle: the whole process, by a cgroup of its own, over the runs it made. `alone`: nobody scrapes, so no page is merged; then one scrape a cycle.',
       'Wall time: the sum of the durations of the parts, which run one after the other.',
       'The floor reads the files that the daemon reads in a cycle, one pread each, and never asks for the end of a file. Both keep descriptors for three quarters of RLIMIT_NOFILE and open the rest in each cycle.',
-      'The floor reads every file in each pass; the daemon leaves out memory.stat and four others of cgroups that do nothing, for a minute at most.',
+      'The floor reads every file in each pass; the daemon leaves out memory.stat and some others of cgroups that do nothing, for a minute at most.',
       'Kernel memory is what the kernel holds for the daemon, 5 KiB for each open file of a cgroup, 1 KiB for each watched directory.',
       'cAdvisor 0.60 besides its scrapes spends 64 ms of CPU a second at 1,000 cgroups.',
     ],

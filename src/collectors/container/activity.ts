@@ -96,11 +96,8 @@ export class Activity {
   readonly kernel: KernelActs;
   /** Of one number: when CPU times were read last, monotonic milliseconds. */
   readonly watchedMs = Float64Array.of(Number.NEGATIVE_INFINITY);
-  readonly #tree: Tree;
-  #askedAt = -1;
 
-  constructor(tree: Tree, kernel: KernelActs) {
-    this.#tree = tree;
+  constructor(kernel: KernelActs) {
     this.kernel = kernel;
   }
 
@@ -117,11 +114,12 @@ export class Activity {
     this.watchedMs[0] = nowMs;
   }
 
-  /** Whether what is known of idle cgroups can be relied on: CPU times are of this cycle, and no pages were taken back since this was asked last. */
-  isSure(nowMs: number): boolean {
-    const isStill = this.kernel.reclaimedAt <= this.#askedAt;
-    this.#askedAt = this.#tree.looks;
-    return isStill && nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
+  /**
+   * Whether what is known of idle cgroups can be relied on: CPU times are of this cycle, and no pages were taken back.
+   * @param sinceLook the look of the tree at which who asks did so last
+   */
+  isSure(nowMs: number, sinceLook: number): boolean {
+    return this.kernel.reclaimedAt <= sinceLook && nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
   }
 }
 

@@ -71,7 +71,7 @@ export function open(scope: Scope): HostSession {
   const selection = selectionOf(options);
   const kernel = new KernelActs(tree, readers, roots.procfs);
   const budget = new DescriptorBudget(descriptorLimit(ownLimits()));
-  const shared = { tree, readers, budget, warn, selection, activity: new Activity(tree, kernel), monotonicMs };
+  const shared = { tree, readers, budget, warn, selection, activity: new Activity(kernel), monotonicMs };
   const machine = new MachineInfo({ roots, machineIdFiles: commaList(options.machine_id_file), bootIdFiles: commaList(options.boot_id_file) }, monotonicMs);
   const topology = new Topology(machine, roots.sysfs, monotonicMs);
   const mounts = new MountTable(readers, roots, options.pod_mounts, monotonicMs);

@@ -264,7 +264,7 @@ describe('container: descriptors', () => {
       const readers = loadReaders();
       const open = (limit: number): { run(): string; end(): void } => {
         const cgroups = new Tree(detectLayout(tree.roots), { readers, procfs: tree.roots.procfs, monotonicMs: () => 0 });
-        const activity = new Activity(cgroups, new KernelActs(cgroups, readers, tree.roots.procfs));
+        const activity = new Activity(new KernelActs(cgroups, readers, tree.roots.procfs));
         const shared = {
           tree: cgroups,
           readers,
@@ -333,7 +333,7 @@ describe('container: descriptors', () => {
           budget: new DescriptorBudget(1000),
           warn: () => assert.fail(),
           selection: EVERYTHING,
-          activity: new Activity(cgroups, new KernelActs(cgroups, readers, tree.roots.procfs)),
+          activity: new Activity(new KernelActs(cgroups, readers, tree.roots.procfs)),
           monotonicMs: () => monotonicMs,
         };
         const group = new Group(

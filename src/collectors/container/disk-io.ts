@@ -15,6 +15,8 @@ const NANOSECONDS = 1e9;
 const MICROSECONDS = 1e6;
 const NUMBER = /^(\d+):(\d+)$/;
 
+const THROTTLE = 'blkio.throttle.';
+
 /**
  * v1 keeps block statistics per policy, and a device is in one or the other: bfq, then the former CFQ scheduler (kernels
  * before 5.0), then throttling. For each device the first policy that has it is taken. `_recursive` counts children in.
@@ -22,8 +24,8 @@ const NUMBER = /^(\d+):(\d+)$/;
 const POLICIES = [
   { prefix: 'blkio.bfq.', suffix: '_recursive' },
   { prefix: 'blkio.', suffix: '_recursive' },
-  { prefix: 'blkio.throttle.', suffix: '_recursive' },
-  { prefix: 'blkio.throttle.', suffix: '' },
+  { prefix: THROTTLE, suffix: '_recursive' },
+  { prefix: THROTTLE, suffix: '' },
 ] as const;
 
 /** Block devices are found while files are bound: each brings columns of its own. */
@@ -122,6 +124,8 @@ function v1Spec(root: string, policies: readonly number[], columns: DeviceColumn
         name,
         format: { keys: stem === 'sectors' ? 1 : 2, record: true },
         bind: (rows) => (stem === 'sectors' ? bindSectors(columns, policy, rows) : bindOperations(columns, policy, stem, rows)),
+        // The kernel counts here what is handed in, which takes CPU time; the others count what is done. Written back is for the root, on v1.
+        rests: prefix === THROTTLE,
       });
     }
   }

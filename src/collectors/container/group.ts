@@ -117,6 +117,8 @@ export class Group {
   readonly #isWitness: boolean;
   readonly #hasResting: boolean;
   readonly #isOfKills: boolean;
+  /** The look of the tree at which the group asked last whether idle cgroups can be relied on. */
+  #askedAt = -1;
   /** What was brought to this run. */
   #brought = 0;
   /** The first file that could not be read in the last run; '' when all could. */
@@ -221,10 +223,17 @@ export class Group {
       if (file instanceof LiveFile) file.sift();
       else this.#readSteady(file);
     }
-    const { activity, monotonicMs } = this.#shared;
-    const now = monotonicMs();
-    const count = table.fill(this.#live, this.#memory(sheet, now, this.#hasResting && (this.#isWitness || activity.isSure(now))));
+    const now = this.#shared.monotonicMs();
+    const count = table.fill(this.#live, this.#memory(sheet, now, this.#hasResting && (this.#isWitness || this.#isSure(now))));
     return this.#left.subarray(0, count);
+  }
+
+  /** Whether files of idle cgroups need not be read. */
+  #isSure(nowMs: number): boolean {
+    const { activity, tree } = this.#shared;
+    const since = this.#askedAt;
+    this.#askedAt = tree.looks;
+    return activity.isSure(nowMs, since);
   }
 
   #makeAllAnew(): void {

@@ -131,7 +131,9 @@ describe('rows', { skip }, () => {
 
   test('costly files of a cgroup that does nothing rest, until it works, the kernel takes pages back, or a minute is over', () => {
     const tree = plant(fixture('v1.tree'));
-    const bench = new Bench(tree.roots, ['cpu', 'memory'], {}, readers);
+    const bench = new Bench(tree.roots, ['cpu', 'diskIO', 'memory'], {}, readers);
+    // One policy of block I/O, so that its files rest as well, and that part asks before memory does.
+    tree.write('sys/fs/cgroup/blkio/blkio.bfq.io_service_bytes_recursive', 'Total 0\n');
     const folder = (controller: string) => `sys/fs/cgroup/${controller}/docker/resting`;
     const series = 'container_memory_rss{id="/docker/resting"}';
     let rss = 1;
@@ -139,11 +141,16 @@ describe('rows', { skip }, () => {
     const shown = (): boolean => {
       rss += 1;
       tree.write(`${folder('memory')}/memory.stat`, `total_rss ${rss}\n`);
+      for (const name of ['io_service_bytes', 'io_serviced'])
+        tree.write(`${folder('blkio')}/blkio.throttle.${name}_recursive`, `8:0 Read ${rss}\n8:0 Write 0\n8:0 Total ${rss}\nTotal 0\n`);
       bench.monotonicMs += 5000;
       bench.run('cpu');
+      bench.run('diskIO');
       bench.run('memory');
       return samples(bench.sheet('memory').text()).get(series) === rss;
     };
+    const read = (): number | undefined =>
+      [...samples(bench.sheet('diskIO').text())].find(([name]) => /^container_fs_reads_bytes_total\{.*id="\/docker\/resting"/.test(name))?.[1];
     const settle = (): void => {
       for (let left = 10; shown(); left--) assert.ok(left > 0, 'it never rests');
     };
@@ -162,8 +169,11 @@ describe('rows', { skip }, () => {
       times('1000 2000\n');
       assert.deepEqual([shown(), shown()], [true, true], 'not before its numbers have settled');
       settle();
+      assert.equal(shown(), false);
+      assert.notEqual(read(), rss, 'nor is what it has read from disks');
       times('1001 2000\n');
       assert.ok(shown(), 'it worked');
+      assert.equal(read(), rss, 'it may have read from disks');
       settle();
       tree.write(`${folder('memory')}/memory.usage_in_bytes`, '8192\n');
       assert.ok(shown(), 'it has more memory');
