@@ -143,7 +143,7 @@ export function makeV2(count: number, isRestless = false): Cgroups {
   for (const name of V2_KERNEL_FILES) writeFileSync(join(root, 'proc', name), readFileSync(`/proc/${name}`));
   for (let i = 0; i < count; i++) cpSync(template, join(parent, `container-${i}.scope`), { recursive: true });
   const mover = isRestless ? spawn(cProgram('advance'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'] }) : undefined;
-  process.once('exit', () => mover?.kill());
+  if (mover !== undefined) process.once('exit', () => mover.kill());
   mover?.stdin.end(
     Array.from(
       { length: count },
