@@ -64,9 +64,7 @@ export function makeV1(count: number, busy: number, isRestless = false): Cgroups
   const cpuacct = parents.find((parent) => parent.startsWith(`${V1}/cpuacct/`));
   if (isRestless && cpuacct !== undefined) {
     // Of CPU time alone: nobody is told of moves there.
-    const wanderer = spawn(cProgram('wander'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
-    wanderer.stdin.end(Array.from({ length: count }, (_, i) => `${cpuacct}/container-${i}/cgroup.procs\n`).join(''));
-    loads.push(wanderer);
+    loads.push(roam('wander', count, (i) => `${cpuacct}/container-${i}/cgroup.procs`));
   }
   return {
     flags: [],
@@ -81,6 +79,13 @@ export function makeV1(count: number, busy: number, isRestless = false): Cgroups
       }
     },
   };
+}
+
+/** Starts a program that goes through a file of each cgroup again and again, in a process group of its own. */
+function roam(program: string, count: number, fileOf: (cgroup: number) => string): ChildProcess {
+  const roaming = spawn(cProgram(program), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
+  roaming.stdin.end(Array.from({ length: count }, (_, i) => `${fileOf(i)}\n`).join(''));
+  return roaming;
 }
 
 /** What a cgroup of a kernel 6.x has besides the files of the fixture's container: device 8:0, and memory.stat in its full length. */
@@ -121,7 +126,11 @@ export function makeV2(count: number, isRestless = false): Cgroups {
   // The same for each size: what is learnt of the files of one holds for the next.
   const root = `/dev/shm/exporterd-bench-${process.pid}`;
   mkdirSync(root);
-  const remove = (): void => rmSync(root, { recursive: true, force: true });
+  let mover: ChildProcess | undefined;
+  const remove = (): void => {
+    mover?.kill();
+    rmSync(root, { recursive: true, force: true });
+  };
   process.once('exit', remove);
   const template = join(root, 'template');
   let from = '';
@@ -142,19 +151,10 @@ export function makeV2(count: number, isRestless = false): Cgroups {
   for (const [name, text] of Object.entries(V2_FILES)) writeFileSync(join(template, name), text);
   for (const name of V2_KERNEL_FILES) writeFileSync(join(root, 'proc', name), readFileSync(`/proc/${name}`));
   for (let i = 0; i < count; i++) cpSync(template, join(parent, `container-${i}.scope`), { recursive: true });
-  const mover = isRestless ? spawn(cProgram('advance'), [String(ROUND_SECONDS)], { stdio: ['pipe', 'ignore', 'inherit'] }) : undefined;
-  if (mover !== undefined) process.once('exit', () => mover.kill());
-  mover?.stdin.end(
-    Array.from(
-      { length: count },
-      (_, i) => `${parent}/container-${i}.scope/cpu.stat
-`,
-    ).join(''),
-  );
+  if (isRestless) mover = roam('advance', count, (i) => `${parent}/container-${i}.scope/cpu.stat`);
   return {
     flags: [`--path.procfs=${root}/proc`, `--path.sysfs=${root}/sys`, `--path.rootfs=${root}/root`],
     async remove() {
-      mover?.kill();
       remove();
     },
   };

@@ -1,11 +1,12 @@
 /**
  * How long a scrape takes, both programs with the collectors that node_exporter has by default, against a bare uWebSockets.js
- * handler with the same bytes and flags of V8 and against node_exporter, in interleaved rounds of wrk. What is judged is the median of the ratios within one round: a busy
- * moment of the machine then weighs on both sides, where medians of each would come from different moments. Of ours and of the
- * bare handler several processes take part, since one and the same program differs from start to start (where its pages lie
- * in memory) by more than is judged here; how much, the ratios of the bare handler to itself say. With one
- * connection processors halt between any two steps of a round trip, and how long a virtual one takes to wake up is its host's
- * affair, for the bare handler too: a table of its own says what it is without that. Runs that the host disturbed are made again.
+ * handler with the same bytes and flags of V8 and against node_exporter, in interleaved rounds of wrk. What is judged is the
+ * median of the ratios within one round: a busy moment of the machine then weighs on both sides, where medians of each would
+ * come from different moments. Of ours and of the bare handler several processes take part, since one and the same program
+ * differs from start to start (where its pages lie in memory) by more than is judged here; how much, the ratios of the bare
+ * handler to itself say. With one connection processors halt between any two steps of a round trip, and how long a virtual one
+ * takes to wake up is its host's affair, for the bare handler too: a table of its own says what it is without that. Runs that
+ * the host disturbed are made again.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -93,7 +94,7 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
         atLeast(`${at}: p50 of node_exporter against ours`, 1 / ratio(rounds, PEER, 'p50'), 100),
       );
       if (connections > 1) continue;
-      const release = keepAwake();
+      const release = await keepAwake();
       const awake = await interleave(contestants, connections, encoding, Math.min(flags.rounds, PEER_ROUNDS));
       await release();
       tables.push(table(`${at}, processors kept from halting`, contestants, awake));
@@ -136,8 +137,9 @@ function ratio(rounds: Rounds, name: string, figure: keyof WrkRound): number {
 }
 
 /** Keeps all processors from halting until the returned function has been called. */
-function keepAwake(): () => Promise<void> {
+async function keepAwake(): Promise<() => Promise<void>> {
   const loops = cpus().map((_, cpu) => start(cProgram('awake'), [String(cpu)]));
+  await Promise.all(loops.map((loop) => loop.says(/^awake$/m)));
   return async () => void (await Promise.all(loops.map((loop) => loop.stop())));
 }
 

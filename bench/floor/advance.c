@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lines.h"
+
 static char *first_number(const char *path) {
   const int file = open(path, O_RDWR | O_CLOEXEC);
   char *text = file < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -33,15 +35,9 @@ static void advance(char *number) {
 
 int main(int count, char **arguments) {
   if (count != 2) return 2;
-  static char line[4096];
-  char **numbers = NULL;
-  size_t used = 0;
-  while (fgets(line, sizeof line, stdin) != NULL) {
-    line[strcspn(line, "\n")] = 0;
-    numbers = realloc(numbers, (used + 1) * sizeof *numbers);
-    if (numbers == NULL) return 1;
-    numbers[used++] = first_number(line);
-  }
+  size_t used;
+  char **numbers = read_lines(&used);
+  for (size_t i = 0; i < used; i++) numbers[i] = first_number(numbers[i]);
   for (;;) {
     for (size_t i = 0; i < used; i++) advance(numbers[i]);
     usleep((useconds_t)(atof(arguments[1]) * 1e6));

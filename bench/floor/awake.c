@@ -1,5 +1,6 @@
 /* Keeps one processor from halting and takes nothing from others on it: runs only while nobody else wants to. To wake a virtual
- * processor that has halted takes its host tens of microseconds. Argument: the processor's number. */
+ * processor that has halted takes its host tens of microseconds. Argument: the processor's number. Prints
+ * "awake" when it begins. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@ int main(int count, char **arguments) {
     perror("sched");
     return 1;
   }
+  puts("awake");
+  fflush(stdout);
   for (;;) {
 #if defined(__x86_64__)
     __builtin_ia32_pause(); /* Leaves a core's other thread its share. */

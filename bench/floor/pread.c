@@ -7,10 +7,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lines.h"
 
 static char buffer[1 << 16];
 
@@ -22,34 +23,25 @@ static double milliseconds(clockid_t clock) {
 
 int main(int count, char **arguments) {
   if (count != 2) return 2;
-  static char line[4096];
-  int *files = NULL;
-  char **names = NULL;
-  size_t used = 0, room = 0;
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
   const size_t keep = limit.rlim_cur / 4 * 3;
-  while (fgets(line, sizeof line, stdin) != NULL) {
-    line[strcspn(line, "\n")] = 0;
-    if (used == room) {
-      room = room * 2 + 1024;
-      files = realloc(files, room * sizeof *files);
-      names = realloc(names, room * sizeof *names);
-      if (files == NULL || names == NULL) return 1;
-    }
-    names[used] = strdup(line);
-    files[used] = open(line, O_RDONLY | O_CLOEXEC);
-    if (files[used] < 0) {
-      perror(line);
+  size_t used;
+  char **names = read_lines(&used);
+  int *files = calloc(used + 1, sizeof *files);
+  if (files == NULL) return 1;
+  for (size_t i = 0; i < used; i++) {
+    files[i] = open(names[i], O_RDONLY | O_CLOEXEC);
+    if (files[i] < 0) {
+      perror(names[i]);
       return 1;
     }
-    if (used >= keep) {
-      close(files[used]);
-      files[used] = -1;
+    if (i >= keep) {
+      close(files[i]);
+      files[i] = -1;
     }
-    used++;
   }
   printf("reading %zu files\n", used);
   for (;;) {

@@ -5,20 +5,14 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "lines.h"
 
 int main(int count, char **arguments) {
   if (count != 2) return 2;
-  static char line[4096];
-  char **names = NULL;
-  size_t used = 0;
-  while (fgets(line, sizeof line, stdin) != NULL) {
-    line[strcspn(line, "\n")] = 0;
-    names = realloc(names, (used + 1) * sizeof *names);
-    if (names == NULL) return 1;
-    names[used++] = strdup(line);
-  }
+  size_t used;
+  char **names = read_lines(&used);
   for (;;) {
     for (size_t i = 0; i < used; i++) {
       const int file = open(names[i], O_WRONLY | O_CLOEXEC);
