@@ -241,7 +241,7 @@ RowsHandle* take_rows(napi_env env, napi_value value) {
 }
 
 // Bits of the flags argument; the same numbers stand in src/readers/native.ts.
-enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8, kFlagRecord = 16, kFlagNames = 32 };
+enum FormatFlag : uint32_t { kFlagHex = 1, kFlagText = 2, kFlagReopen = 4, kFlagAttribute = 8, kFlagRecord = 16, kFlagNames = 32, kFlagLingers = 64 };
 
 // Four arguments: keys, delimiters, flags, cap in bytes.
 bool take_format(napi_env env, const napi_value* values, Format& format) {
@@ -258,6 +258,7 @@ bool take_format(napi_env env, const napi_value* values, Format& format) {
   format.reopen = (flags & kFlagReopen) != 0;
   format.attribute = (flags & kFlagAttribute) != 0;
   format.record = (flags & kFlagRecord) != 0;
+  format.lingers = (flags & kFlagLingers) != 0;
   format.names = (flags & kFlagNames) != 0;
   format.cap = std::min<size_t>(cap, kLargestText);
   return true;
@@ -567,6 +568,7 @@ napi_value learn_row(napi_env env, napi_callback_info info) {
 
 // Elements of a file in the list that fillRows takes.
 constexpr uint32_t kRowFileParts = 6;
+constexpr int32_t kMissedWitness = 2;
 
 // Two sets, members, missing, [column of the count, whether it is a witness], times it was read at or an empty array.
 bool take_row_file(napi_env env, napi_value list, uint32_t from, RowFile& file) {
@@ -590,6 +592,7 @@ bool take_row_file(napi_env env, napi_value list, uint32_t from, RowFile& file) 
   file.missing = missing;
   file.counts = facts[0];
   file.is_witness = facts[1] != 0;
+  file.is_missed = facts[1] == kMissedWitness;
   return true;
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "readers/replay.hpp"
+#include "core/time.hpp"
 #include "readers/view_build.hpp"
 #include "unit.hpp"
 

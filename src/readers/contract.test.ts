@@ -250,6 +250,21 @@ for (const { name, open, skip } of BOTH) {
       source.close();
     });
 
+    test('what the kernel may still have the text of is opened anew', () => {
+      writeFileSync(path, '1\n');
+      const [lingering, kept] = [readers.source(path, { lingers: true }), readers.source(path)];
+      lingering.scan();
+      kept.scan();
+      // Another file in its place: only who opens that sees it.
+      writeFileSync(`${path}.new`, '2\n');
+      renameSync(`${path}.new`, path);
+      lingering.scan();
+      kept.scan();
+      assert.deepEqual([lingering.numbers[0], kept.numbers[0]], [2, 1]);
+      lingering.close();
+      kept.close();
+    });
+
     test('mistakes of the program are refused', () => {
       assert.throws(
         () => readers.source('/a\0b'),

@@ -7,6 +7,8 @@ export const LARGEST_TEXT_BYTES = 64 * 1024 * 1024;
 export const ATTRIBUTE_BYTES = 128;
 /** EFBIG, which stands for TOO_LARGE where errors are numbers. */
 export const TOO_LARGE_ERRNO = 27;
+/** How long after a reading a `SourceFormat.lingers` is opened anew, milliseconds; source.cpp has the same. */
+export const LINGERS_MS = 1200;
 /** States of tasks are one byte each. */
 export const TASK_STATES = 256;
 /** Status of a member number of a set that is not in use. */
@@ -22,10 +24,11 @@ export type WholeFormat = Required<SourceFormat>;
 
 /** Fills in the defaults. Throws RangeError for what the scanner cannot do: that is a mistake in the program. */
 export function wholeFormat(format: SourceFormat = {}): WholeFormat {
-  const { keys = 0, delimiters = '', hex = false, text = false, reopen = false, attribute = false, record = false, names = false } = format;
+  const { keys = 0, delimiters = '', hex = false, text = false } = format;
+  const { reopen = false, attribute = false, record = false, names = false, lingers = false } = format;
   if (!Number.isInteger(keys) || keys < 0 || keys > 0xffffffff) throw new RangeError(`keys: ${keys}`);
   if (!/^[\x01-\x7f]*$/.test(delimiters)) throw new RangeError(`delimiters must be ASCII: ${JSON.stringify(delimiters)}`);
-  return { keys, delimiters, hex, text: text || names, reopen, attribute, record, names };
+  return { keys, delimiters, hex, text: text || names, reopen, attribute, record, names, lingers };
 }
 
 /** System calls end a path at NUL and would open another file. */

@@ -152,6 +152,7 @@ const REOPEN = 4;
 const ATTRIBUTE = 8;
 const RECORD = 16;
 const NAMES = 32;
+const LINGERS = 64;
 
 const CHANGED = 1;
 const NEED_MORE = 2;
@@ -249,8 +250,9 @@ export function trimMemory(): void {
 }
 
 function flagsOf(format: WholeFormat): number {
-  const { hex, text, reopen, attribute, record, names } = format;
-  return (hex ? HEX : 0) | (text ? TEXT : 0) | (reopen ? REOPEN : 0) | (attribute ? ATTRIBUTE : 0) | (record ? RECORD : 0) | (names ? NAMES : 0);
+  const { hex, text, reopen, attribute, record, names, lingers } = format;
+  const reading = (reopen ? REOPEN : 0) | (attribute ? ATTRIBUTE : 0) | (record ? RECORD : 0) | (names ? NAMES : 0) | (lingers ? LINGERS : 0);
+  return (hex ? HEX : 0) | (text ? TEXT : 0) | reading;
 }
 
 /** `status` is a negative errno. */

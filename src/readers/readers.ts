@@ -29,6 +29,12 @@ export interface SourceFormat {
   readonly record?: boolean;
   /** The path is a folder; its text are the names in it without . and .., each ended by NUL, in no certain order. Implies `text`. */
   readonly names?: boolean;
+  /**
+   * The kernel keeps the text for a second after each reading and hands it out again to a descriptor that has had it, so that one read
+   * every second would say the same for ever: lists of processes on v1 (cgroup_pidlist_start of kernel/cgroup/cgroup-v1.c).
+   * Reopened when it was read so recently.
+   */
+  readonly lingers?: boolean;
 }
 
 /** One token of a line. `at` is its ordinal in `numbers`, or -1 for text. */
@@ -105,7 +111,7 @@ export interface RowFile {
   readonly members: Int32Array;
   /** The errno, negative, that says that it has no such file; 0 where it has. */
   readonly missing: Int32Array;
-  /** The column that takes how many numbers there are, or -1; 1 when its numbers tell whether the cgroup is at work. */
+  /** The column that takes how many numbers there are, or -1; 1 when its numbers tell whether the cgroup is at work, 2 when so does its lack. */
   readonly facts: Int32Array;
   /** Milliseconds: when it was read last; empty for a file that never rests. */
   readonly readMs: Float64Array;

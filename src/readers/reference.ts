@@ -10,6 +10,7 @@ import {
   below,
   checkPath,
   LARGEST_TEXT_BYTES,
+  LINGERS_MS,
   notAStat,
   notTheLastScan,
   type ReaderLimits,
@@ -184,6 +185,8 @@ class ReferenceSource implements Source {
   private readonly format: WholeFormat;
   private readonly shared: Shared;
   private file: number | undefined;
+  /** When a file that lingers was read last. */
+  private readMs = Number.NEGATIVE_INFINITY;
   private bytes: Buffer = Buffer.alloc(0);
   /** Undefined before the first scan and after a failed one. */
   private last: { shape: string; count: number } | undefined;
@@ -234,10 +237,18 @@ class ReferenceSource implements Source {
     this.file = undefined;
   }
 
+  /** Closes a file of which the kernel may still have the text that was read last. */
+  private forgetLingering(): void {
+    const now = performance.now();
+    if (now - this.readMs < LINGERS_MS) this.close();
+    this.readMs = now;
+  }
+
   /** Throws ReaderError and leaves its number in `errno`. */
   private read(): Buffer {
     this.errno = 0;
     let failed = true;
+    if (this.format.lingers) this.forgetLingering();
     try {
       if (this.format.names) {
         const names = namesIn(this.path);

@@ -29,6 +29,7 @@ struct Format {
   bool attribute = false;
   bool record = false;
   bool names = false;
+  bool lingers = false;
   // Largest text in bytes.
   size_t cap = 0;
 

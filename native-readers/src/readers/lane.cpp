@@ -6,6 +6,7 @@
 #include <bit>
 #include <limits>
 
+#include "core/time.hpp"
 #include "readers/machine.hpp"
 #include "readers/view_build.hpp"
 

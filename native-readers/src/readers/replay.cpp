@@ -7,16 +7,15 @@
 #include <atomic>
 #include <cerrno>
 #include <cmath>
-#include <ctime>
 #include <utility>
 
+#include "core/time.hpp"
 #include "readers/clock.hpp"
 #include "readers/machine.hpp"
 
 namespace readers {
 namespace {
 
-constexpr double kNanosecondsPerMs = 1e6;
 // Whole numbers below are exact in a double.
 constexpr double kLargestExact = 9'007'199'254'740'992.0;
 
@@ -26,12 +25,6 @@ std::atomic_ref<int32_t> shared(std::span<int32_t> words, int32_t at) noexcept {
 
 bool holds(std::span<const int32_t> words, int32_t at, size_t count = 1) noexcept {
   return at >= 0 && static_cast<size_t>(at) + count <= words.size();
-}
-
-double clock_ms(clockid_t clock) noexcept {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / kNanosecondsPerMs;
 }
 
 // `device:inode:nanoseconds` of the last change, as src/collectors/node/udev.ts writes it; empty when it is not there.
@@ -102,10 +95,6 @@ bool fill_rows(Step& step, ScanTools& tools) noexcept {
 }
 
 }  // namespace
-
-double monotonic_ms() noexcept { return clock_ms(CLOCK_MONOTONIC); }
-
-double wall_ms() noexcept { return clock_ms(CLOCK_REALTIME); }
 
 void Replay::leave_unset() noexcept {
   for (Bound& bound : bounds) {

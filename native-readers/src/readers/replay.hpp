@@ -203,8 +203,4 @@ struct Replay {
   [[nodiscard]] bool print(const ReplayLayout& layout, int32_t running, int32_t buffer, double started_ms) noexcept;
 };
 
-// CLOCK_MONOTONIC and the wall clock, milliseconds.
-[[nodiscard]] double monotonic_ms() noexcept;
-[[nodiscard]] double wall_ms() noexcept;
-
 }  // namespace readers

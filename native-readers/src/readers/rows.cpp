@@ -105,18 +105,22 @@ bool RowTable::read(size_t file_number, const RowFile& file, size_t cgroup, std:
   Source* source = set == nullptr ? nullptr : set->member(static_cast<uint32_t>(member) >> 1U);
   if (source == nullptr) return false;
   ScanResult result = source->scan(*format, keep, buffer, numbers_);
-  if (result.state == ScanState::failed) return -result.error == file.missing[cgroup];
+  if (result.state == ScanState::failed) {
+    if (file.is_missed) memory.moved_ms[cgroup] = memory.rest.now;
+    return -result.error == file.missing[cgroup];
+  }
   if (result.state == ScanState::need_more) {
     numbers_.resize(result.count * 2);
     result = source->rescan(*format, buffer.view(), numbers_);
   }
-  // Another text may lack what this one's row has.
-  if (file.missing[cgroup] != 0 || result.state != ScanState::same) return false;
+  if (file.missing[cgroup] != 0) return false;
   if (!file.read_ms.empty()) file.read_ms[cgroup] = memory.rest.now;
   if (file.counts >= 0) {
     row[static_cast<size_t>(file.counts)] = static_cast<double>(result.count);
     return true;
   }
+  // Another text may lack what this one's row has.
+  if (result.state != ScanState::same) return false;
   const RowPattern* known = pattern(file_number, shape_number(source->shape()));
   if (known == nullptr || result.count < known->needs) return false;
   bool has_moved = false;

@@ -68,8 +68,9 @@ struct RowFile {
   std::span<const int32_t> missing;
   // The column that takes how many numbers there are; such a file has no patterns. -1: none.
   int32_t counts = -1;
-  // Its numbers tell whether the cgroup is at work.
+  // Its numbers tell whether the cgroup is at work; where there is no such file, it may be (`is_missed`).
   bool is_witness = false;
+  bool is_missed = false;
   // By cgroup, milliseconds: when it was read last. Empty for a file that is read in every run.
   std::span<double> read_ms;
 };

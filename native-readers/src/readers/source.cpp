@@ -5,7 +5,15 @@
 
 #include <cerrno>
 
+#include "core/time.hpp"
+
 namespace readers {
+namespace {
+
+// CGROUP_PIDLIST_DESTROY_DELAY of kernel/cgroup/cgroup-v1.c is a second; the thread that does it may be late.
+constexpr double kLingersMs = 1200;
+
+}  // namespace
 
 int BaseFolder::open(const char* path, Descriptor& file) noexcept {
   if (!folder_.is_open()) {
@@ -15,6 +23,7 @@ int BaseFolder::open(const char* path, Descriptor& file) noexcept {
 }
 
 int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer) noexcept {
+  if (format.lingers) forget_lingering();
   const bool was_open = file_.is_open();
   if (!was_open) {
     if (const int error = open(); error != 0) return error;
@@ -31,6 +40,12 @@ int Source::read(const Format& format, const KeepRule& keep, TextBuffer& buffer)
   if (format.reopen || (error != 0 && !is_answer) || !keep.may_keep(file_)) file_.close();
   if (error == 0) size_ = buffer.view().size();
   return error;
+}
+
+void Source::forget_lingering() noexcept {
+  const double now = monotonic_ms();
+  if (now - read_ms_ < kLingersMs) file_.close();
+  read_ms_ = now;
 }
 
 int Source::read_open(const Format& format, TextBuffer& buffer) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -67,6 +68,8 @@ class Source {
 
  private:
   [[nodiscard]] int open() noexcept { return base_ == nullptr ? file_.open(path_.c_str()) : base_->open(path_.c_str(), file_); }
+  // Closes a file of which the kernel may still have the text that was read last.
+  void forget_lingering() noexcept;
   [[nodiscard]] int read_open(const Format& format, TextBuffer& buffer) noexcept;
 
   std::string path_;
@@ -74,6 +77,8 @@ class Source {
   Descriptor file_;
   // Bytes of the text last read.
   size_t size_ = 0;
+  // When a file that lingers was read last.
+  double read_ms_ = -std::numeric_limits<double>::infinity();
   Scan last_;
   // False before the first scan and after a failed one: the next scan counts as changed.
   bool known_ = false;

@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "readers/replay.hpp"
+#include "core/time.hpp"
 
 namespace readers {
 namespace {

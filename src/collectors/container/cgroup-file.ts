@@ -72,8 +72,8 @@ export interface FileKind {
   readonly steady?: boolean;
   /** Of a steady file that nobody writes to: asked once a scan, whether it may have changed for any cgroup. */
   moved?(): boolean;
-  /** Its numbers tell whether a cgroup is at work: CPU time, memory. See `activity.ts`. */
-  readonly witness?: 'cpu' | 'memory';
+  /** Its numbers tell whether a cgroup is at work: CPU time, memory, tasks, of which a cgroup without such a file may have any. See `activity.ts`. */
+  readonly witness?: 'cpu' | 'memory' | 'tasks';
   /** Costs much, and changes only of cgroups that are at work: need not be read of others. */
   readonly rests?: boolean;
   /** Read only of cgroups where the first number of a steady file of the group is above 0: elsewhere it says nothing. */
@@ -140,7 +140,7 @@ export class LiveFile implements CgroupFile, RowFile {
     this.#budget = budget;
     this.#book = new ShapeBook(kind);
     this.readMs = new Float64Array(kind.rests === true ? this.members.length : 0).fill(NEVER_MS);
-    this.facts = Int32Array.of(kind.counts ?? -1, kind.witness === undefined ? 0 : 1);
+    this.facts = Int32Array.of(kind.counts ?? -1, kind.witness === undefined ? 0 : kind.witness === 'tasks' ? 2 : 1);
     this.sets = [readers.set(kind.format, root), readers.set({ ...kind.format, reopen: true }, root)];
   }
 
@@ -360,9 +360,12 @@ export function pressure(controller: string, name: string, totals: { readonly so
   };
 }
 
-/** A file with one number a line of which only how many there are matters (`cgroup.procs`). */
-export function counted(controller: string, name: string, column: number): FileKind {
-  return { controller, name, format: {}, counts: column, bind: () => undefined };
+/**
+ * A file with one number a line of which only how many there are matters (`cgroup.procs`).
+ * @param lingers see `SourceFormat`
+ */
+export function counted(controller: string, name: string, column: number, lingers: boolean): FileKind {
+  return { controller, name, format: { lingers }, counts: column, bind: () => undefined };
 }
 
 export interface Target {

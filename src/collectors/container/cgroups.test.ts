@@ -85,6 +85,19 @@ describe('container: real v1 cgroups', { skip }, () => {
     await unmakeSoon('');
   });
 
+  test('processes are counted in each run, however soon it comes', async () => {
+    make('/crowd');
+    const bench = new Bench(ROOTS, ['process']);
+    const shown = (): number | undefined => samples(bench.page('process')).get(`container_processes{id="${PARENT}/crowd"}`);
+    const counts = [shown()];
+    for (let count = 1; count <= 3; count++) {
+      await inhabit('/crowd', '');
+      counts.push(shown());
+    }
+    assert.deepEqual(counts, [0, 1, 2, 3]);
+    bench.session.close();
+  });
+
   test('numbers of a cgroup with a process lie between two readings of its files', async () => {
     make('/busy');
     await halt(await inhabit('/busy', 'const block=Buffer.alloc(32<<20,1);while(process.cpuUsage().user<300e3);globalThis.block=block'));

@@ -40,8 +40,8 @@ export interface GroupSpec {
    * It keeps the group from being read without JavaScript, but for what `derives` leaves out.
    */
   derive?(row: Float64Array, cgroup: Cgroup): void;
-  /** Cgroups that `derive` is for; all when left out. */
-  derives?(cgroup: Cgroup): boolean;
+  /** Cgroups that `derive` is for, by what their files say; all when left out. */
+  derives?(cgroup: Cgroup, row: Float64Array): boolean;
   /** What is done with each row at last. */
   readonly rules?: readonly RowRule[];
   /** Asked in each run after `prepare`: whether what `settle` takes from the machine has changed, which has all rows made anew. */
@@ -289,7 +289,7 @@ export class Group {
         return found;
       }
       spec.settle?.(row, cgroup);
-      const isDerived = spec.derive !== undefined && (spec.derives?.(cgroup) ?? true);
+      const isDerived = spec.derive !== undefined && (spec.derives?.(cgroup, row) ?? true);
       if (isDerived) spec.derive?.(row, cgroup);
       applyRules(row, this.#rules, this.#brought);
       this.#set(index, sheet);

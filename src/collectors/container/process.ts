@@ -14,15 +14,19 @@ export function processGroup(layout: Layout): GroupSpec {
   const unified = layout.kind === 'unified';
   const columns = columnsOf(PROCESS);
   const [processes, threads] = [columns.at('processes'), columns.at('threads')];
+  const hasTasks = unified || layout.controllers.has('pids');
   return {
     columns: columns.list,
     files: [
-      counted(unified ? '' : 'cpu', 'cgroup.procs', processes),
-      ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]),
+      { ...ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]), witness: 'tasks' },
       { ...ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]), steady: true },
+      // A process that comes or goes takes CPU time, and one that is moved changes how many tasks there are.
+      { ...counted(unified ? '' : 'cpu', 'cgroup.procs', processes, !unified), rests: hasTasks },
     ],
     ...(unified
       ? {
+          // pids.current is not there, or says that the cgroup is empty.
+          derives: (_: Cgroup, row: Float64Array) => row[threads] === 0,
           derive(row: Float64Array, cgroup: Cgroup): void {
             if (row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
           },

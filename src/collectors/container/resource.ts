@@ -39,6 +39,7 @@ export function resourceGroup(layout: Layout, procfs: string, wallMs: () => numb
     blank: ABSENT,
     files: files.map((kind) => ({ ...kind, path: (cgroup) => placeOf(layout, kind, cgroup) })),
     prepare: () => shown.clear(),
+    derives: (cgroup) => resourceOf(cgroup) !== 'none',
     derive(row, cgroup) {
       const of = resourceOf(cgroup);
       const { identity } = cgroup;

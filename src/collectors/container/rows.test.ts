@@ -82,6 +82,9 @@ describe('rows', { skip }, () => {
             // Never without the whole, or it need not be looked at.
             const whole = path.replace(/cpuacct\.stat$/, 'cpuacct.usage_percpu');
             if (whole !== path && existsSync(join(tree.path, whole))) tree.write(whole, `${step + 1} ${step * 7}\n`);
+            // No kernel has processes without tasks.
+            const tasks = path.endsWith('/pids.current') && existsSync(join(tree.path, path)) ? readFileSync(join(tree.path, path), 'utf8') : '';
+            if (/^(?:0|max)\b/.test(tasks)) tree.write(path, '3\n');
           }
           if (pick(8) === 0)
             comeOrGo(
@@ -123,6 +126,50 @@ describe('rows', { skip }, () => {
       let rested = 0;
       while (user(900 + rested) === '7' && rested < 20) rested += 1;
       assert.ok(rested >= 3 && rested <= 12, `${rested} cycles of five seconds`);
+    } finally {
+      bench.session.close();
+      tree.remove();
+    }
+  });
+
+  test('processes are not counted anew while CPU time and tasks stand still', () => {
+    const tree = plant(fixture('v1.tree'));
+    const bench = new Bench(tree.roots, ['cpu', 'process'], {}, readers);
+    /** A file of a cgroup of this test. */
+    const fileOf = (cgroup: string, file: string): string => {
+      const hierarchy = /^.*?cgroup\/[^/]+/.exec(cgroupFiles(tree).find((path) => path.endsWith(`/${file}`)) ?? '')?.[0];
+      return `${hierarchy}/docker/${cgroup}/${file}`;
+    };
+    const [usage, tasks] = [fileOf('resting', 'cpuacct.usage_percpu'), fileOf('resting', 'pids.current')];
+    let count = 0;
+    /** A cycle in which there is another process in each; of which that is seen. */
+    const seen = (): readonly [resting: boolean, untold: boolean] => {
+      count += 1;
+      const processes = Array.from({ length: count }, (_, i) => `${100 + i}\n`).join('');
+      for (const cgroup of ['resting', 'untold']) tree.write(fileOf(cgroup, 'cpu.shares').replace('cpu.shares', 'cgroup.procs'), processes);
+      bench.monotonicMs += 5000;
+      bench.run('cpu');
+      bench.run('process');
+      const shown = samples(bench.sheet('process').text());
+      return [shown.get('container_processes{id="/docker/resting"}') === count, shown.get('container_processes{id="/docker/untold"}') === count];
+    };
+    const settle = (): void => {
+      for (let left = 10; seen()[0]; left--) assert.ok(left > 0, 'it never rests');
+    };
+    try {
+      tree.write('proc/vmstat', 'pgscan_kswapd 5\noom_kill 0\n');
+      for (const cgroup of ['resting', 'untold']) {
+        tree.write(`sys/fs/cgroup/memory/docker/${cgroup}/memory.usage_in_bytes`, '4096\n');
+        tree.write(fileOf(cgroup, 'cpuacct.usage_percpu'), '1000 2000\n');
+      }
+      tree.write(tasks, '1\n');
+      settle();
+      assert.deepEqual(seen(), [false, true], 'nobody says how many tasks the other has');
+      tree.write(usage, '1001 2000\n');
+      assert.deepEqual(seen(), [true, true], 'it worked');
+      settle();
+      tree.write(tasks, '2\n');
+      assert.deepEqual(seen(), [true, true], 'something was moved there');
     } finally {
       bench.session.close();
       tree.remove();
