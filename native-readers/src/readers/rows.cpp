@@ -142,7 +142,7 @@ void RowTable::finish(std::span<double> row, double brought) const noexcept {
     const auto b = static_cast<size_t>(rules_[i + 3]);
     switch (static_cast<RowRule>(rules_[i])) {
       case RowRule::difference:
-        to = std::max(0.0, row[a] - row[b]);
+        to = row[a] == kAbsent ? kAbsent : std::max(0.0, row[a] - std::max(0.0, row[b]));
         break;
       case RowRule::sum: {
         double nanoseconds = 0;

@@ -22,7 +22,7 @@ inline constexpr int32_t kUnknownSlot = -1;
 
 // What is done with a row once its files are read, in order: ROW_RULES of src/readers/native.ts.
 enum class RowRule : int32_t {
-  // to = max(0, a - b)
+  // to = max(0, a - max(0, b)); absent where a is
   difference,
   // to = the sum of the b columns from a on, seconds each, summed as whole nanoseconds; absent when that is 0
   sum,

@@ -114,12 +114,9 @@ export class Activity {
     this.watchedMs[0] = nowMs;
   }
 
-  /**
-   * Whether what is known of idle cgroups can be relied on: CPU times are of this cycle, and no pages were taken back.
-   * @param sinceLook the look of the tree at which who asks did so last
-   */
-  isSure(nowMs: number, sinceLook: number): boolean {
-    return this.kernel.reclaimedAt <= sinceLook && nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
+  /** Whether CPU times are of this cycle, so that it is known which cgroups are idle. */
+  isWatched(nowMs: number): boolean {
+    return nowMs - (this.watchedMs[0] as number) < SAME_CYCLE_MS;
   }
 }
 

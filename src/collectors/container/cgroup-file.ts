@@ -74,8 +74,8 @@ export interface FileKind {
   moved?(): boolean;
   /** Its numbers tell whether a cgroup is at work: CPU time, memory, tasks, of which a cgroup without such a file may have any. See `activity.ts`. */
   readonly witness?: 'cpu' | 'memory' | 'tasks';
-  /** Costs much, and changes only of cgroups that are at work: need not be read of others. */
-  readonly rests?: boolean;
+  /** Costs much, and changes only of cgroups that are at work, or also when the kernel takes pages back: need not be read otherwise. */
+  readonly rests?: 'idle' | 'unreclaimed';
   /** Read only of cgroups where the first number of a steady file of the group is above 0: elsewhere it says nothing. */
   readonly ifAbove0?: string;
   /** Where the file of a cgroup lies when it is not in its directory; undefined for a cgroup without one. Asked again when the file went. */
@@ -139,7 +139,7 @@ export class LiveFile implements CgroupFile, RowFile {
     this.#condition = condition;
     this.#budget = budget;
     this.#book = new ShapeBook(kind);
-    this.readMs = new Float64Array(kind.rests === true ? this.members.length : 0).fill(NEVER_MS);
+    this.readMs = new Float64Array(kind.rests !== undefined ? this.members.length : 0).fill(NEVER_MS);
     this.facts = Int32Array.of(kind.counts ?? -1, kind.witness === undefined ? 0 : kind.witness === 'tasks' ? 2 : 1);
     this.sets = [readers.set(kind.format, root), readers.set({ ...kind.format, reopen: true }, root)];
   }
@@ -285,7 +285,7 @@ export class LiveFile implements CgroupFile, RowFile {
     const missing = new Int32Array(size);
     missing.set(this.missing);
     this.missing = missing;
-    if (this.#kind.rests === true) {
+    if (this.#kind.rests !== undefined) {
       const readMs = new Float64Array(size).fill(NEVER_MS);
       readMs.set(this.readMs);
       this.readMs = readMs;

@@ -17,9 +17,9 @@ import { MachineInfo, memoryInfo } from './machine.ts';
 import { memoryGroup } from './memory.ts';
 import { LogNames } from './names.ts';
 import { RESCAN_REASONS } from './rescans.ts';
-import { resourceGroup } from './resource.ts';
+import { resourceGroup, resourceSelection } from './resource.ts';
 import { RuntimeNames } from './runtime-names.ts';
-import { commaList, EVERYTHING, selectionOf } from './selection.ts';
+import { commaList, selectionOf } from './selection.ts';
 import { FileSystems } from './file-systems.ts';
 import { networkGroup } from './network.ts';
 import { containerLabels } from './labels.ts';
@@ -86,7 +86,7 @@ export function open(scope: Scope): HostSession {
     if (part === 'network') groups.set(part, new GrowingGroup(shared, () => networkGroup(layout, roots.procfs)));
     const spec = specs[part];
     // The kubelet's resource page is not a matter of what the others show.
-    if (spec !== undefined) groups.set(part, new Group(part === 'resource' ? { ...shared, selection: EVERYTHING } : shared, spec()));
+    if (spec !== undefined) groups.set(part, new Group(part === 'resource' ? { ...shared, selection: resourceSelection(tree) } : shared, spec()));
   }
   return {
     collect(part: string, sheet: Sheet): Outcome {

@@ -51,7 +51,7 @@ function v1(columns: Columns<string>, quota: number, cpus: number): FileKind[] {
     { ...ordered('cpu', QUOTA, [{ column: quota, over: 1 }]), steady: true },
     { ...ordered('cpuacct', cpus === 0 ? 'cpuacct.usage' : 'cpuacct.usage_percpu', usages), witness: 'cpu' },
     // The same time, divided into two: it stands still while the file above does, which is read first.
-    { ...keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }, true), rests: true },
+    { ...keyed('cpuacct', 'cpuacct.stat', { user: [columns.to('user', TICKS)], system: [columns.to('system', TICKS)] }, true), rests: 'idle' },
     {
       ...keyed('cpu', 'cpu.stat', {
         nr_periods: [columns.to('periods')],

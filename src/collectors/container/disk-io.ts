@@ -125,7 +125,7 @@ function v1Spec(root: string, policies: readonly number[], columns: DeviceColumn
         format: { keys: stem === 'sectors' ? 1 : 2, record: true },
         bind: (rows) => (stem === 'sectors' ? bindSectors(columns, policy, rows) : bindOperations(columns, policy, stem, rows)),
         // The kernel counts here what is handed in, which takes CPU time; the others count what is done. Written back is for the root, on v1.
-        rests: prefix === THROTTLE,
+        ...(prefix === THROTTLE ? { rests: 'unreclaimed' } : {}),
       });
     }
   }

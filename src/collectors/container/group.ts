@@ -14,6 +14,8 @@ import type { Cgroup, Identity, Tree } from './tree.ts';
 /** One series of every cgroup. */
 export interface Column {
   readonly family: Family;
+  /** Where the family is another for each kind of cgroup, of which `family` is one; undefined for a cgroup without such a series. */
+  familyOf?(cgroup: Cgroup): Family | undefined;
   /** Labels besides the cgroup's own, in wire order. */
   readonly names: readonly string[];
   readonly values: readonly string[];
@@ -113,9 +115,10 @@ export class Group {
   #left = new Int32Array(0);
   /** Files that the table reads, in its order. */
   readonly #live: LiveFile[] = [];
-  /** Some file tells of CPU time; some may rest; some changes only when something was killed. */
+  /** Some file tells of CPU time; some may rest; some of those only while no pages are taken back; some changes only when something was killed. */
   readonly #isWitness: boolean;
   readonly #hasResting: boolean;
+  readonly #isOfReclaim: boolean;
   readonly #isOfKills: boolean;
   /** The look of the tree at which the group asked last whether idle cgroups can be relied on. */
   #askedAt = -1;
@@ -141,7 +144,8 @@ export class Group {
       if (file instanceof LiveFile) this.#live.push(file);
     }
     this.#isWitness = this.#kinds.some(({ witness }) => witness === 'cpu');
-    this.#hasResting = this.#kinds.some(({ rests }) => rests === true);
+    this.#hasResting = this.#kinds.some(({ rests }) => rests !== undefined);
+    this.#isOfReclaim = this.#kinds.some(({ rests }) => rests === 'unreclaimed');
     this.#isOfKills = this.#kinds.some(({ moved }) => moved !== undefined);
     this.#rules = spec.rules ?? [];
     this.#table = spec.derive === undefined || spec.derives !== undefined ? shared.readers.rowTable(this.#rules) : undefined;
@@ -169,7 +173,7 @@ export class Group {
     const table = this.#table;
     if (table === undefined || sheet !== this.#sheet || tree.size > MOST_REPLAYED || !this.#isAtRest()) return false;
     if (!tree.replay(steps)) return false;
-    if (this.#hasResting && !this.#isWitness && !activity.kernel.replay(steps, 'reclaim')) return false;
+    if (this.#isOfReclaim && !activity.kernel.replay(steps, 'reclaim')) return false;
     if (this.#isOfKills && !activity.kernel.replay(steps, 'kills')) return false;
     const use = this.#isWitness ? 'notes' : this.#hasResting ? 'needs' : 'none';
     const memory = this.#memory(sheet, monotonicMs(), this.#hasResting);
@@ -233,7 +237,7 @@ export class Group {
     const { activity, tree } = this.#shared;
     const since = this.#askedAt;
     this.#askedAt = tree.looks;
-    return activity.isSure(nowMs, since);
+    return activity.isWatched(nowMs) && !(this.#isOfReclaim && activity.kernel.reclaimedAt > since);
   }
 
   #makeAllAnew(): void {
@@ -395,6 +399,7 @@ export class Group {
       if (cgroup === undefined || (!all && this.#identities[index] === cgroup.identity)) continue;
       this.#identities[index] = cgroup.identity;
       this.#makeAnew(index);
+      this.#slots.fill(UNKNOWN, index * this.#stride, (index + 1) * this.#stride);
       for (const [variant, entity] of this.#entities[index] ?? []) sheet.rename(entity, this.#labels(cgroup, variant));
     }
   }
@@ -442,11 +447,12 @@ export class Group {
 
   #intern(sheet: Sheet, index: number, column: number): number {
     const spec = this.#spec.columns[column] as Column;
-    if (!this.#shared.selection.keeps(spec)) return UNWANTED;
-    const { family, names, values, variant = '' } = spec;
+    const cgroup = this.#cgroups[index] as Cgroup;
+    const { family, names, values, variant = '' } = spec.familyOf === undefined ? spec : { ...spec, family: spec.familyOf(cgroup) };
+    if (family === undefined || !this.#shared.selection.keeps({ ...spec, family })) return UNWANTED;
     const entities = this.#entities[index] as Map<string, number>;
     let entity = entities.get(variant);
-    if (entity === undefined) entities.set(variant, (entity = sheet.entity(this.#labels(this.#cgroups[index] as Cgroup, variant))));
+    if (entity === undefined) entities.set(variant, (entity = sheet.entity(this.#labels(cgroup, variant))));
     const slot = sheet.slot(family, values, names, entity);
     return slot < 0 ? REFUSED : slot;
   }

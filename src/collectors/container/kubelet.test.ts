@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { BoardWriter, makeBoard } from '../../collect/board.ts';
@@ -159,6 +159,14 @@ test('/metrics/resource: node, pods and containers by name, none of the rest', (
         write(layout === 'v1' ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max', limit, '5000\n');
       }
       assert.equal(samples(bench.page('resource', RESOURCE)).get(`container_swap_limit_bytes${app}`), 5000);
+      const memoryOf = (): number | undefined => samples(bench.page('resource', RESOURCE)).get(`container_memory_working_set_bytes${app}`);
+      const both = [appId, AGAIN].map((hex) => `${SLICE}/cri-containerd-${hex}.scope`);
+      for (const [i, id] of both.entries()) write(layout === 'v1' ? 'memory.usage_in_bytes' : 'memory.current', id, `${2400 + i}\n`);
+      const shown = memoryOf();
+      assert.ok(shown === 2000 || shown === 2001, `${shown}`);
+      const hierarchies = layout === 'v1' ? readdirSync(`${tree.path}/sys/fs/cgroup`) : [''];
+      for (const hierarchy of hierarchies) rmSync(`${tree.path}/sys/fs/cgroup/${hierarchy}${both[shown - 2000]}`, { recursive: true, force: true });
+      assert.equal(memoryOf(), 4001 - shown, 'the other has taken its place');
       bench.session.close();
     });
   }

@@ -95,5 +95,5 @@ function v2(columns: Columns<Name>): FileKind[] {
 }
 
 function rests(kind: FileKind): FileKind {
-  return { ...kind, rests: true };
+  return { ...kind, rests: 'unreclaimed' };
 }

@@ -21,7 +21,7 @@ export function processGroup(layout: Layout): GroupSpec {
       { ...ordered(unified ? '' : 'pids', 'pids.current', [columns.to('threads')]), witness: 'tasks' },
       { ...ordered(unified ? '' : 'pids', 'pids.max', [columns.to('threadsMax')]), steady: true },
       // A process that comes or goes takes CPU time, and one that is moved changes how many tasks there are.
-      { ...counted(unified ? '' : 'cpu', 'cgroup.procs', processes, !unified), rests: hasTasks },
+      { ...counted(unified ? '' : 'cpu', 'cgroup.procs', processes, !unified), ...(hasTasks ? { rests: 'idle' } : {}) },
     ],
     ...(unified
       ? {

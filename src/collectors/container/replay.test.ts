@@ -41,7 +41,7 @@ const unwritten = Object.create(readers, {
 
 const PARTS = ['base', 'cpu', 'cpuLoad', 'disk', 'diskIO', 'machine', 'memory', 'network', 'oom_event', 'pressure', 'process', 'resource', 'spec'];
 /** Where block devices have two policies one is chosen in TypeScript. On v2 the memory of `/` is worked out from the machine's, and what a cgroup without processes has in threads from another file. */
-const NEVER_REPLAYED: Readonly<Record<string, readonly string[]>> = { v1: ['diskIO', 'resource'], v2: ['memory', 'process', 'resource'] };
+const NEVER_REPLAYED: Readonly<Record<string, readonly string[]>> = { v1: ['diskIO'], v2: ['memory', 'process', 'resource'] };
 /** Files that only a report of a write has read again. */
 const STEADY = /cpu\.cfs_|cpu\.shares|cpu\.max|cpu\.weight|limit_in_bytes|pids\.max|memory\.(?:max|min|swap\.max)$|oom_control|memory\.events\.local/;
 

@@ -1,100 +1,114 @@
-import { keyed, ordered, type FileKind, pathOf } from './cgroup-file.ts';
+import type { Family } from '../../model/family.ts';
 import { creationTime } from './base.ts';
-import { columnsOf } from './columns.ts';
+import { type FileKind, keyed, ordered, type Target } from './cgroup-file.ts';
 import { RESOURCES } from './families.ts';
-import type { GroupSpec } from './group.ts';
-import { ABSENT } from './row-rules.ts';
+import type { Column, GroupSpec } from './group.ts';
 import { RESOURCE, resourceOf } from './labels.ts';
 import type { Layout } from './layout.ts';
-import type { Cgroup } from './tree.ts';
-
-type Name = keyof typeof RESOURCES;
+import { ABSENT } from './row-rules.ts';
+import { EVERYTHING, type Selection } from './selection.ts';
+import type { Cgroup, Tree } from './tree.ts';
 
 const NANOSECONDS = 1e9;
 const MICROSECONDS = 1e6;
 /** Limits above this mean none. */
 const UNLIMITED = 2 ** 62;
 
-/** Numbers that several families are made of: they ride in the row behind the columns. */
-const RAW = ['cpu', 'usage', 'inactive', 'anon', 'file', 'swap', 'swapLimit'] as const;
+/** What is shown, by what a cgroup is of. */
+const SHOWN = {
+  cpu: { node: RESOURCES.nodeCpu, pod: RESOURCES.podCpu, container: RESOURCES.containerCpu },
+  memory: { node: RESOURCES.nodeMemory, pod: RESOURCES.podMemory, container: RESOURCES.containerMemory },
+  swap: { node: RESOURCES.nodeSwap, pod: RESOURCES.podSwap, container: RESOURCES.containerSwap },
+  swapLimit: { container: RESOURCES.containerSwapLimit },
+  start: { container: RESOURCES.containerStart },
+} as const satisfies Record<string, { readonly node?: Family; readonly pod?: Family; readonly container: Family }>;
 
-/**
- * CPU, memory and swap of node, pods and containers, as the kubelet's /metrics/resource has them. Sources: v1 cpuacct.usage,
- * memory.usage_in_bytes, memory.stat, memory.memsw.limit_in_bytes; v2 cpu.stat, memory.current, memory.stat,
- * memory.swap.current, memory.swap.max. Files of cgroups that are none of these are not opened.
- * @param swapUsed bytes of swap the machine uses, which stand for the v2 root's
- */
-export function resourceGroup(layout: Layout, procfs: string, wallMs: () => number, swapUsed: () => number): GroupSpec {
-  const unified = layout.kind === 'unified';
-  const columns = columnsOf(RESOURCES, ['scrapeError']);
-  const list = columns.list.map((column) => ({ ...column, variant: RESOURCE }));
-  const raw = (name: (typeof RAW)[number]): number => list.length + RAW.indexOf(name);
-  const files = unified ? v2(raw) : v1(raw);
-  const madeAt = new WeakMap<Cgroup, number>();
-  /** Of this run: a container that was started again may have two cgroups for a moment. */
-  const shown = new Set<string>();
+/** Numbers that only others are made of ride in the row behind the columns. */
+const PLACES = [...(Object.keys(SHOWN) as (keyof typeof SHOWN)[]), 'usage', 'inactive', 'anon', 'file'] as const;
+type Place = (typeof PLACES)[number];
+
+/** Of the node, its pods and their containers, whatever else is shown; of a container that was started again, which may have two cgroups for a moment, the first. */
+export function resourceSelection(tree: Tree): Selection {
+  const owners = new Map<string, Cgroup>();
+  const nameOf = ({ identity }: Cgroup): string => `${identity?.namespace} ${identity?.pod} ${identity?.container}`;
   return {
-    columns: list,
-    extra: RAW.length,
-    blank: ABSENT,
-    files: files.map((kind) => ({ ...kind, path: (cgroup) => placeOf(layout, kind, cgroup) })),
-    prepare: () => shown.clear(),
-    derives: (cgroup) => resourceOf(cgroup) !== 'none',
-    derive(row, cgroup) {
-      const of = resourceOf(cgroup);
-      const { identity } = cgroup;
-      if (of === 'none') return;
-      const key = `${identity?.namespace} ${identity?.pod} ${identity?.container}`;
-      if (shown.has(key)) return;
-      shown.add(key);
-      const isRoot = unified && cgroup.id === '/';
-      if (isRoot && row[raw('anon')] !== ABSENT) {
-        row[raw('usage')] = (row[raw('anon')] as number) + (row[raw('file')] as number);
-        row[raw('swap')] = swapUsed();
-      }
-      const set = (name: Name, value: number): void => {
-        row[columns.at(name)] = value;
-      };
-      const usage = row[raw('usage')] as number;
-      set(`${of}Cpu`, row[raw('cpu')] as number);
-      set(`${of}Memory`, usage === ABSENT ? ABSENT : Math.max(0, usage - Math.max(0, row[raw('inactive')] as number)));
-      set(`${of}Swap`, row[raw('swap')] as number);
-      if (of !== 'container') return;
-      const limit = row[raw('swapLimit')] as number;
-      set('containerSwapLimit', limit > UNLIMITED ? ABSENT : limit);
-      let made = identity?.created ?? 0;
-      if (made === 0) made = madeAt.get(cgroup) ?? creationTime(layout, cgroup.id, procfs, wallMs());
-      madeAt.set(cgroup, made);
-      set('containerStart', made);
+    ...EVERYTHING,
+    shows(cgroup) {
+      if (resourceOf(cgroup) === 'none') return false;
+      const name = nameOf(cgroup);
+      const owner = owners.get(name);
+      if (owner !== undefined && owner !== cgroup && tree.cgroups[owner.index] === owner && nameOf(owner) === name) return false;
+      owners.set(name, cgroup);
+      if (owners.size > 2 * tree.size + 1) for (const [of, one] of owners) if (tree.cgroups[one.index] !== one) owners.delete(of);
+      return true;
     },
   };
 }
 
-function placeOf(layout: Layout, kind: FileKind, cgroup: Cgroup): string | undefined {
-  if (resourceOf(cgroup) === 'none') return undefined;
-  const root = layout.kind === 'unified' ? layout.unified : layout.controllers.get(kind.controller);
-  return root === undefined ? undefined : `${root}/${pathOf(kind, cgroup)}`;
+/**
+ * CPU, memory and swap of node, pods and containers, as the kubelet's /metrics/resource has them. Sources: v1 cpuacct.usage,
+ * memory.usage_in_bytes, memory.stat, memory.memsw.limit_in_bytes; v2 cpu.stat, memory.current, memory.stat,
+ * memory.swap.current, memory.swap.max.
+ * @param swapUsed bytes of swap the machine uses, which stand for the v2 root's
+ */
+export function resourceGroup(layout: Layout, procfs: string, wallMs: () => number, swapUsed: () => number): GroupSpec {
+  const unified = layout.kind === 'unified';
+  const at = (place: Place): number => PLACES.indexOf(place);
+  const madeAt = new WeakMap<Cgroup, number>();
+  const startOf = (cgroup: Cgroup): number => {
+    const made = cgroup.identity?.created || (madeAt.get(cgroup) ?? creationTime(layout, cgroup.id, procfs, wallMs()));
+    madeAt.set(cgroup, made);
+    return made;
+  };
+  return {
+    columns: Object.values(SHOWN).map(columnOf),
+    extra: PLACES.length - Object.keys(SHOWN).length,
+    blank: ABSENT,
+    files: unified ? v2(at) : v1(at),
+    settle(row, cgroup) {
+      if ((row[at('swapLimit')] as number) > UNLIMITED) row[at('swapLimit')] = ABSENT;
+      if (resourceOf(cgroup) === 'container') row[at('start')] = startOf(cgroup);
+    },
+    ...(unified
+      ? {
+          // Which has neither memory.current nor memory.swap.current.
+          derives: ({ id }: Cgroup) => id === '/',
+          derive(row: Float64Array): void {
+            if (row[at('anon')] === ABSENT) return;
+            row[at('usage')] = (row[at('anon')] as number) + (row[at('file')] as number);
+            row[at('swap')] = swapUsed();
+          },
+        }
+      : {}),
+    rules: [{ kind: 'difference', to: at('memory'), of: at('usage'), less: at('inactive') }],
+  };
 }
 
-type Raw = (name: (typeof RAW)[number]) => number;
+function columnOf(shown: { readonly node?: Family; readonly pod?: Family; readonly container: Family }): Column {
+  const familyOf = (cgroup: Cgroup): Family | undefined => {
+    const of = resourceOf(cgroup);
+    return of === 'none' ? undefined : shown[of];
+  };
+  return { family: shown.container, familyOf, names: [], values: [], variant: RESOURCE };
+}
 
-function v1(raw: Raw): FileKind[] {
-  const to = (name: (typeof RAW)[number], over = 1) => ({ column: raw(name), over });
+function v1(at: (place: Place) => number): FileKind[] {
+  const to = (place: Place, over = 1): Target => ({ column: at(place), over });
   return [
     ordered('cpuacct', 'cpuacct.usage', [to('cpu', NANOSECONDS)]),
     ordered('memory', 'memory.usage_in_bytes', [to('usage')]),
-    keyed('memory', 'memory.stat', { total_inactive_file: [to('inactive')], total_swap: [to('swap')] }),
-    ordered('memory', 'memory.memsw.limit_in_bytes', [to('swapLimit')]),
+    { ...keyed('memory', 'memory.stat', { total_inactive_file: [to('inactive')], total_swap: [to('swap')] }), rests: 'unreclaimed' },
+    { ...ordered('memory', 'memory.memsw.limit_in_bytes', [to('swapLimit')]), steady: true },
   ];
 }
 
-function v2(raw: Raw): FileKind[] {
-  const to = (name: (typeof RAW)[number], over = 1) => ({ column: raw(name), over });
+function v2(at: (place: Place) => number): FileKind[] {
+  const to = (place: Place, over = 1): Target => ({ column: at(place), over });
   return [
     keyed('', 'cpu.stat', { usage_usec: [to('cpu', MICROSECONDS)] }),
     ordered('', 'memory.current', [to('usage')]),
-    keyed('', 'memory.stat', { inactive_file: [to('inactive')], anon: [to('anon')], file: [to('file')] }),
-    ordered('', 'memory.swap.current', [to('swap')]),
-    ordered('', 'memory.swap.max', [{ ...to('swapLimit'), max: Number.POSITIVE_INFINITY }]),
+    { ...keyed('', 'memory.stat', { inactive_file: [to('inactive')], anon: [to('anon')], file: [to('file')] }), rests: 'unreclaimed' },
+    { ...ordered('', 'memory.swap.current', [to('swap')]), rests: 'unreclaimed' },
+    { ...ordered('', 'memory.swap.max', [{ ...to('swapLimit'), max: Number.POSITIVE_INFINITY }]), steady: true },
   ];
 }

@@ -14,7 +14,7 @@ function resultOf(row: Float64Array, rule: RowRule, brought: number): number {
   const at = (column: number): number => row[column] as number;
   switch (rule.kind) {
     case 'difference':
-      return Math.max(0, at(rule.of) - at(rule.less));
+      return at(rule.of) === ABSENT ? ABSENT : Math.max(0, at(rule.of) - Math.max(0, at(rule.less)));
     case 'sum': {
       let nanoseconds = 0;
       for (let i = 0; i < rule.count; i++) nanoseconds += Math.round(at(rule.from + i) * NANOSECONDS);
