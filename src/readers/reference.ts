@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statfsSync } from 'node:fs';
 import { hostname, machine, release, type as sysname, version } from 'node:os';
+import { systemClock } from '../model/clock.ts';
 import { formatNumber } from '../model/number.ts';
 import {
   ATTRIBUTE_BYTES,
@@ -239,7 +240,7 @@ class ReferenceSource implements Source {
 
   /** Closes a file of which the kernel may still have the text that was read last. */
   private forgetLingering(): void {
-    const now = performance.now();
+    const now = systemClock.monotonicMs();
     if (now - this.readMs < LINGERS_MS) this.close();
     this.readMs = now;
   }
