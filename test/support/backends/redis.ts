@@ -32,9 +32,11 @@ export async function startRedis(args: readonly string[] = []): Promise<Availabl
   }
   const home = mkdtempSync(join(tmpdir(), 'exporterd-redis-'));
   const port = await freePort();
+  // By itself it takes the port that is 10,000 above, which may be somebody's.
+  const bus = args.includes('--cluster-enabled') ? ['--cluster-port', String(await freePort())] : [];
   const start = async (): Promise<ServerProcess> => {
     const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', home, '--save', '', '--daemonize', 'no'];
-    const server = startProcess('redis-server', [...fixed, ...args], join(home, 'log'));
+    const server = startProcess('redis-server', [...fixed, ...bus, ...args], join(home, 'log'));
     const ready = await until(async () => !server.running() || (await raw('127.0.0.1', port, 'PING').catch(() => '')) !== '', 5_000);
     if (!ready || !server.running()) {
       await server.stop();
