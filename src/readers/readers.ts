@@ -93,8 +93,8 @@ export interface SourceSet {
 /**
  * What is done with a row of numbers once they are read; columns are places in the row, and a value of minus infinity says that
  * there is no such series.
- * difference: `to` is what `of` has more than `less` (0 where that is absent), or 0; absent where `of` is. sum: `to` is the sum of `count` columns from `from` on, seconds of
- * whole nanoseconds, absent when 0. absentAtZero: `to` is left out when it is 0. absentUnless: `to` is left out unless `positive` is
+ * difference: `to` is what `of` has more than `less` (0 where that is absent), or 0; absent where `of` is. sum: `to` is the sum of
+ * `count` columns from `from` on, seconds of whole nanoseconds, absent when 0. absentAtZero: `to` is left out when it is 0. absentUnless: `to` is left out unless `positive` is
  * above 0. brought: `to` is a number that each run brings.
  */
 export type RowRule =

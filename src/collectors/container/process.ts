@@ -28,7 +28,7 @@ export function processGroup(layout: Layout): GroupSpec {
           // pids.current is not there, or says that the cgroup is empty.
           derives: (_: Cgroup, row: Float64Array) => row[threads] === 0,
           derive(row: Float64Array, cgroup: Cgroup): void {
-            if (row[threads] === 0) row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
+            row[threads] = (row[processes] as number) || threadsOf(layout.unified + cgroup.id);
           },
         }
       : {}),

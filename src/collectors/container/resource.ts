@@ -27,7 +27,10 @@ const SHOWN = {
 const PLACES = [...(Object.keys(SHOWN) as (keyof typeof SHOWN)[]), 'usage', 'inactive', 'anon', 'file'] as const;
 type Place = (typeof PLACES)[number];
 
-/** Of the node, its pods and their containers, whatever else is shown; of a container that was started again, which may have two cgroups for a moment, the first. */
+/**
+ * The node, its pods and their containers, whatever else is shown; of a container that was started again, which may have two
+ * cgroups for a moment, the first.
+ */
 export function resourceSelection(tree: Tree): Selection {
   const owners = new Map<string, Cgroup>();
   const nameOf = ({ identity }: Cgroup): string => `${identity?.namespace} ${identity?.pod} ${identity?.container}`;
