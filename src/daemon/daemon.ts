@@ -8,7 +8,7 @@ import { PLAIN } from '../collect/variant.ts';
 import { ring } from '../lanes/bell.ts';
 import type { JobSpec, LaneNews } from '../lanes/work.ts';
 import type { Log } from '../log.ts';
-import { type Clock, systemClock } from '../model/clock.ts';
+import { type Clock, systemClock, wallByMillisecond } from '../model/clock.ts';
 import type { Readers } from '../readers/readers.ts';
 import { Scheduler, type ScheduledJob } from '../schedule/scheduler.ts';
 import { writePeerBuildInfo } from '../self/build-info.ts';
@@ -517,11 +517,11 @@ export class Daemon {
       maxRequests,
       active: () => server.active,
       monotonicMs: clock.monotonicMs,
-      wallMs: clock.wallMs,
+      wallMs: wallByMillisecond(clock.wallMs),
       idleMs: this.#options.idleViewMs,
       intervalMs: Math.min(...this.#plan.jobs.map((job) => job.intervalMs)),
       version,
-      onScrape: (view, nowMs) => {
+      onScrape: (view, nowMs, wallMs) => {
         if (view !== lastView) {
           counter = counters.get(view) ?? this.#answered(view);
           counters.set(view, counter);
@@ -536,7 +536,7 @@ export class Daemon {
           const distribution = (ages[role] ??= this.#cells.distribution(own.dataAge, own.AGE_BOUNDS, [ROLES[role] as Role]));
           distribution.observe((nowMs - oldest) / 1000);
         }
-        this.#scheduler.arrived(view, nowMs);
+        this.#scheduler.arrived(view, nowMs, wallMs);
         if (nowMs - this.#toldMs >= FIGURES_MS) this.#tellFigures(nowMs);
       },
       onRefused: refused,

@@ -26,14 +26,15 @@ export interface SiteInputs {
   readonly maxRequests: number;
   readonly active: () => number;
   readonly monotonicMs: () => number;
-  readonly wallMs: () => number;
+  /** Unix time in milliseconds at a monotonic time that was read just now. */
+  readonly wallMs: (nowMs: number) => number;
   /** A view that nobody asked for in this time is not kept fresh: the next request waits for its build. */
   readonly idleMs: number;
   /** The shortest interval of a collector: what a page shows is usually no older. */
   readonly intervalMs: number;
   readonly version: string;
   /** Called for every page that is answered, before it is opened. */
-  readonly onScrape: (view: ViewHandle, nowMs: number) => void;
+  readonly onScrape: (view: ViewHandle, nowMs: number, wallMs: number) => void;
   readonly onRefused: (view: string, status: number) => void;
 }
 
@@ -79,8 +80,9 @@ export function site(inputs: SiteInputs): Site {
   };
 
   const serve = ({ handle, headers, gzip }: Wanted, nowMs: number): WireAnswer => {
-    inputs.onScrape(handle, nowMs);
-    return { status: 200, headers, body: handle.reader.open(gzip, inputs.wallMs()) };
+    const wallMs = inputs.wallMs(nowMs);
+    inputs.onScrape(handle, nowMs, wallMs);
+    return { status: 200, headers, body: handle.reader.open(gzip, wallMs) };
   };
 
   /** Beside collectors the daemon's numbers are as old as theirs, and it takes all of them to hang that it matters. */

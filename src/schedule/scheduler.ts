@@ -242,15 +242,15 @@ export class Scheduler {
     this.#views.delete(name);
   }
 
-  /** A scrape of a view: learns its rhythm, judges whether the page was made for it. */
-  arrived({ name, reader }: ScheduledView, nowMs: number): void {
+  /** A scrape of a view: learns its rhythm, judges whether the page was made for it. @param wallMs Unix time, see `Timetable.arrived` */
+  arrived({ name, reader }: ScheduledView, nowMs: number, wallMs: number): void {
     const view = this.#views.get(name);
     if (view === undefined) return;
     if (!this.#options.phaseLock) {
       view.unlocked.add(1);
       return;
     }
-    const train = this.#timetable.arrived(view.times, nowMs, this.#options.clock.wallMs());
+    const train = this.#timetable.arrived(view.times, nowMs, wallMs);
     const isChanged = noteTrains(view);
     if (isChanged || train !== STRANGER) this.#takePlan();
     if (train === STRANGER) view.unlocked.add(1);

@@ -266,21 +266,24 @@ export class ViewReader {
     return this.#waiting.size;
   }
 
+  // What follows reads CURRENT as it is, not by Atomics, which costs a call each time: a generation that was the current one a
+  // moment ago will do for it.
+
   /** Whether a page of that form is there. */
   has(gzip: boolean): boolean {
-    const current = Atomics.load(this.#head.words, CURRENT);
+    const current = this.#head.words[CURRENT] as number;
     return current >= 0 && (!gzip || (this.#head.words[this.#head.of(current, GZIP_BYTES)] as number) > 0);
   }
 
   /** Monotonic ms at which the current page was made current; NaN before the first. */
   get builtMs(): number {
-    const current = Atomics.load(this.#head.words, CURRENT);
+    const current = this.#head.words[CURRENT] as number;
     return current < 0 ? Number.NaN : (this.#head.floats[BUILT_MS + current] as number);
   }
 
   /** Monotonic ms at which the oldest run of a role on the current page started; NaN when it shows none. */
   oldestMs(role: number): number {
-    const current = Atomics.load(this.#head.words, CURRENT);
+    const current = this.#head.words[CURRENT] as number;
     return current < 0 ? Number.NaN : (this.#head.floats[OLDEST + current * this.#head.roles + role] as number);
   }
 
@@ -290,9 +293,10 @@ export class ViewReader {
    */
   open(gzip: boolean, wallMs: number): PageResponse {
     const { words } = this.#head;
-    let generation = Atomics.load(words, CURRENT);
+    let generation = words[CURRENT] as number;
+    let pins: number;
     for (;;) {
-      Atomics.add(words, this.#head.of(generation, PINS), 1);
+      pins = Atomics.add(words, this.#head.of(generation, PINS), 1);
       const now = Atomics.load(words, CURRENT);
       if (now === generation) break;
       // The builder may have taken it for empty meanwhile.
@@ -304,10 +308,11 @@ export class ViewReader {
     const page = this.#slice(generation, gzip, bytes);
     const form = generation * 2 + (gzip ? 1 : 0);
     if (timeAt < 0) return this.#whole(generation, form, page);
-    const build = Atomics.load(words, BUILDS);
+    // No build ends in this generation while it is pinned, and pins are this thread's alone.
+    const build = words[BUILDS] as number;
     // Within one millisecond the page says already what it would be made to say.
     if (this.#writtenBuild[form] === build && this.#writtenMs[form] === wallMs) return this.#whole(generation, form, page);
-    const alone = Atomics.load(words, this.#head.of(generation, PINS)) === 1;
+    const alone = pins === 0;
     if (alone) {
       this.#writtenBuild[form] = build;
       this.#writtenMs[form] = wallMs;

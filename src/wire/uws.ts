@@ -80,6 +80,8 @@ export function createUwsServer(loaded: LoadedUws, tools?: WireTools): WireServe
 class UwsServer implements WireServer {
   readonly kind = 'uWebSockets.js';
   readonly describe: string;
+  /** Counted as responses come and go, not when asked: a site asks at each request. */
+  active = 0;
   readonly #uws: UwsModule;
   readonly #tools: WireTools | undefined;
   readonly #grounds = new Set<Ground>();
@@ -91,18 +93,14 @@ class UwsServer implements WireServer {
     this.describe = loaded.describe;
   }
 
-  get active(): number {
-    let sum = 0;
-    for (const ground of this.#grounds) sum += ground.active;
-    return sum;
-  }
-
   listen(host: string, port: number, site: Site): Promise<Listening> {
     return bindHost(host, port, (ip) => this.#bind(ip, port, site));
   }
 
   async #bind(ip: string, port: number, site: Site): Promise<Listening> {
-    const ground = new Ground(this.#uws, site);
+    const ground = new Ground(this.#uws, site, (change) => {
+      this.active += change;
+    });
     const bound = ground.bind(ip, port);
     if (bound === undefined) {
       ground.closeAll();
@@ -130,16 +128,18 @@ const PATTERN = /[:*]/;
 /** One listener: an app, its site, and what is under way on it. */
 class Ground {
   /** Responses that were not finished inside their handler. */
-  active = 0;
+  #active = 0;
   readonly #uws: UwsModule;
   readonly #app: UwsApp;
+  readonly #onActive: (change: 1 | -1) => void;
   #token: UwsListenToken | undefined;
   #isClosing = false;
   #idle: (() => void) | undefined;
   readonly #heads = new Heads();
 
-  constructor(uws: UwsModule, site: Site) {
+  constructor(uws: UwsModule, site: Site, onActive: (change: 1 | -1) => void) {
     this.#uws = uws;
+    this.#onActive = onActive;
     this.#app = uws.App();
     // A route of its own says method and path without asking for them, each of which makes a string.
     for (const path of site.paths ?? []) if (!PATTERN.test(path)) this.#app.get(path, this.#handler(site, 'GET', path));
@@ -165,7 +165,7 @@ class Ground {
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
     this.stop();
-    if (this.active > 0) await this.#untilIdle(graceMs);
+    if (this.#active > 0) await this.#untilIdle(graceMs);
     this.closeAll();
   }
 
@@ -215,7 +215,7 @@ class Ground {
       isAborted = true;
       this.#left();
     });
-    this.active++;
+    this.#entered();
     const settle = (answer: WireAnswer): void => {
       if (isAborted) {
         if (typeof answer.body !== 'string') answer.body.release();
@@ -280,7 +280,7 @@ class Ground {
     const resume = (): void => {
       if (!isOver) response.cork(() => void after(pump(response, body, response.getWriteOffset())));
     };
-    this.active++;
+    this.#entered();
     response.onAborted(over);
     response.onWritable((offset) => after(pump(response, body, offset)));
     after(first);
@@ -289,9 +289,15 @@ class Ground {
     });
   }
 
+  #entered(): void {
+    this.#active++;
+    this.#onActive(1);
+  }
+
   #left(): void {
-    this.active--;
-    if (this.active === 0) this.#idle?.();
+    this.#active--;
+    this.#onActive(-1);
+    if (this.#active === 0) this.#idle?.();
   }
 }
 
