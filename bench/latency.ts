@@ -16,21 +16,20 @@ import type { BareAnswer } from './bare-server.ts';
 import { cProgram } from './c-program.ts';
 import { NODE_FLAGS, startDaemon } from './daemon.ts';
 import { readFlags } from './flags.ts';
+import { Host } from './host.ts';
 import { findNodeExporter, startNodeExporter } from './node-exporter.ts';
 import { familyDifferences, nodeCollectors } from './page.ts';
 import { start } from './program.ts';
 import { atLeast, atMost, exactly, type Findings, runBench, type Table, type Verdict } from './result.ts';
 import { type Answer, type Encoding, fetchPage, fetchRaw, sleepUntil } from './scrape.ts';
 import { median } from './statistics.ts';
-import { type Disturbance, undisturbed } from './stolen.ts';
 import { wrk, type WrkRound } from './wrk.ts';
 
 const flags = readFlags(
-  { processes: 3, rounds: 15, seconds: 1, tries: 5, connections: '1,16', encodings: 'gzip,identity', interval: 5 },
-  { processes: 1, rounds: 1, seconds: 1, tries: 1, encodings: 'gzip' },
+  // V8 goes on compiling for as long as the warm-up, on processors that a flood leaves nothing of.
+  { processes: 3, rounds: 15, seconds: 1, warmup: 8, tries: 8, connections: '1,16', encodings: 'gzip,identity', interval: 5 },
+  { processes: 1, rounds: 1, seconds: 1, warmup: 2, tries: 1, encodings: 'gzip' },
 );
-
-const disturbance: Disturbance = { wanted: 0, made: 0, disturbed: 0 };
 
 interface Contestant {
   readonly name: string;
@@ -45,13 +44,13 @@ const PEER = 'node_exporter';
 const PEER_ROUNDS = 5;
 /** After so many cycles with a reader the gzip form is made from what was learnt of the page, as it is from then on. */
 const CYCLES_TO_LEARN = 4;
-const WARM_UP_SECONDS = 2;
 
 /** Written by uWebSockets itself, for both alike. */
 const AUTOMATIC = ['date', 'uwebsockets', 'content-length', 'connection', 'transfer-encoding'];
 
 await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findings> => {
   const encodings = flags.encodings.split(',') as Encoding[];
+  const host = await Host.watch();
   const notes: string[] = [];
   const verdicts: Verdict[] = [];
   // The pages keep changing while they are served, as they would under a scraper that comes once an interval.
@@ -80,7 +79,7 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
     for (const url of contestants.flatMap(({ urls }) => urls(encoding))) await fetchPage(url, encoding);
     for (const connections of flags.connections.split(',').map(Number)) {
       const at = `${encoding}, ${connections} connection${connections === 1 ? '' : 's'}`;
-      const rounds = await interleave(contestants, connections, encoding, flags.rounds);
+      const rounds = await interleave(host, contestants, connections, encoding, flags.rounds);
       tables.push(table(at, contestants, rounds));
       if (flags.processes > 1) {
         const bare = rounds.get(BARE) ?? [];
@@ -95,16 +94,13 @@ await runBench('latency', 'Latency of a scrape', flags, async (): Promise<Findin
       );
       if (connections > 1) continue;
       const release = await keepAwake();
-      const awake = await interleave(contestants, connections, encoding, Math.min(flags.rounds, PEER_ROUNDS));
+      const awake = await interleave(host, contestants, connections, encoding, Math.min(flags.rounds, PEER_ROUNDS));
       await release();
       tables.push(table(`${at}, processors kept from halting`, contestants, awake));
       verdicts.push(atLeast(`${at}, processors kept from halting: p50 of node_exporter against ours`, 1 / ratio(awake, PEER, 'p50'), 100));
     }
   }
-  const { wanted, made, disturbed } = disturbance;
-  notes.push(
-    `A run of wrk during which the host took CPU time away from this machine was made again, ${flags.tries} times in all at most: ${made} runs for ${wanted}; of ${disturbed} the least disturbed one counts.`,
-  );
+  notes.push(host.note);
   return { tables, verdicts, notes };
 });
 
@@ -143,7 +139,7 @@ async function keepAwake(): Promise<() => Promise<void>> {
   return async () => void (await Promise.all(loops.map((loop) => loop.stop())));
 }
 
-async function interleave(contestants: readonly Contestant[], connections: number, encoding: Encoding, count: number): Promise<Rounds> {
+async function interleave(host: Host, contestants: readonly Contestant[], connections: number, encoding: Encoding, count: number): Promise<Rounds> {
   const rounds = new Map<string, WrkRound[][]>(contestants.map(({ name }) => [name, []]));
   // As many as the most processes that one has: neighbours are then of different kinds.
   const turns = Array.from({ length: flags.processes }, (_, process) =>
@@ -151,7 +147,7 @@ async function interleave(contestants: readonly Contestant[], connections: numbe
   ).flat();
   const runs = turns.flatMap(({ url, ...rest }) => (url === undefined ? [] : [{ ...rest, url }]));
   // One that does not count: compilers and sockets get warm.
-  for (const { url } of runs) await wrk(url, connections, WARM_UP_SECONDS, encoding);
+  for (const { url } of runs) await wrk(url, connections, flags.warmup, encoding);
   for (let round = 0; round < count; round++) {
     for (const of of rounds.values()) of.push([]);
     // Each goes first in turn, and every other round the other way round, so that none always runs behind the same neighbour.
@@ -160,7 +156,7 @@ async function interleave(contestants: readonly Contestant[], connections: numbe
     for (const { name, process, url } of order) {
       if (round >= PEER_ROUNDS && name !== OURS && name !== BARE) continue;
       const of = rounds.get(name)?.[round] as WrkRound[]; // filled above
-      of[process] = await undisturbed(() => wrk(url, connections, flags.seconds, encoding), name === PEER ? 1 : flags.tries, disturbance);
+      of[process] = await host.undisturbed(() => wrk(url, connections, flags.seconds, encoding), name === PEER ? 1 : flags.tries);
     }
   }
   return rounds;

@@ -5,7 +5,7 @@
  */
 
 /** Text, or bytes over any kind of buffer: `NativeString` in src/Utilities.h reads views over shared memory too. */
-export type UwsText = string | Uint8Array;
+export type UwsText = string | Uint8Array | ArrayBuffer;
 
 export interface UwsResponse {
   writeStatus(status: UwsText): UwsResponse;

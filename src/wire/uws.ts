@@ -22,9 +22,13 @@ const END_BYTES_MAX = 64 * 1024;
  */
 const TURN_BYTES_MAX = 512 * 1024;
 
-/** Names as bytes: a string would be copied to a new place for every look-up. */
-const ACCEPT = new TextEncoder().encode('accept');
-const ACCEPT_ENCODING = new TextEncoder().encode('accept-encoding');
+/** A constant as uWebSockets takes it fastest: a string would be copied to a new place each time, a view asked for its buffer. */
+function constant(text: string): ArrayBuffer {
+  return Uint8Array.from(new TextEncoder().encode(text)).buffer;
+}
+
+const ACCEPT = constant('accept');
+const ACCEPT_ENCODING = constant('accept-encoding');
 
 const PACKAGES = ['uWebSockets.js', '@trufflesuite/uws-js-unofficial', '@btc-vision/uwebsockets.js'] as const;
 
@@ -375,7 +379,7 @@ class Heads {
   #last: WireAnswer['headers'] | undefined;
   #lastHead: Head | undefined;
 
-  bytesFor(answer: WireAnswer): Uint8Array {
+  bytesFor(answer: WireAnswer): ArrayBuffer {
     if (this.#last === answer.headers && this.#lastHead?.status === answer.status) return this.#lastHead.bytes;
     const known = this.#known.get(answer.headers);
     if (known !== undefined && known.status === answer.status) {
@@ -393,7 +397,7 @@ class Heads {
 
 interface Head {
   readonly status: number;
-  readonly bytes: Uint8Array;
+  readonly bytes: ArrayBuffer;
 }
 
 /** Of every status that is answered with; node:http has them all, and takes longer to load than all of this. */
@@ -407,10 +411,10 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /** Ends without a line break: `writeStatus` adds that one. */
-function encodeHead(answer: WireAnswer): Uint8Array {
+function encodeHead(answer: WireAnswer): ArrayBuffer {
   let text = `${answer.status} ${REASONS[answer.status] ?? 'Unknown'}`;
   for (const header of answer.headers) text += `\r\n${header[0]}: ${header[1]}`;
-  return new TextEncoder().encode(text);
+  return constant(text);
 }
 
 const INTERNAL_ERROR: WireAnswer = {
