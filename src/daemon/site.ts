@@ -54,6 +54,8 @@ interface Wanted {
   readonly handle: ViewHandle;
   readonly headers: Headers;
   readonly gzip: boolean;
+  /** The last answer: a page that comes again takes it along, and a flood of scrapes leaves less garbage. */
+  answer?: WireAnswer;
 }
 
 /** The route table of one listener: pages, health, the plain page with links. */
@@ -79,10 +81,14 @@ export function site(inputs: SiteInputs): Site {
     return gzip ? pair[1] : pair[0];
   };
 
-  const serve = ({ handle, headers, gzip }: Wanted, nowMs: number): WireAnswer => {
+  const serve = (wanted: Wanted, nowMs: number): WireAnswer => {
+    const { handle, headers, gzip, answer } = wanted;
     const wallMs = inputs.wallMs(nowMs);
     inputs.onScrape(handle, nowMs, wallMs);
-    return { status: 200, headers, body: handle.reader.open(gzip, wallMs) };
+    const body = handle.reader.open(gzip, wallMs);
+    if (answer?.body === body) return answer;
+    wanted.answer = { status: 200, headers, body };
+    return wanted.answer;
   };
 
   /** Beside collectors the daemon's numbers are as old as theirs, and it takes all of them to hang that it matters. */
@@ -130,7 +136,7 @@ export function site(inputs: SiteInputs): Site {
       known.handle = handle;
     }
     const gzip = acceptsGzip(request.acceptEncoding);
-    const wanted = { handle, headers: headersFor(request.accept, gzip), gzip };
+    const wanted: Wanted = { handle, headers: headersFor(request.accept, gzip), gzip };
     if (request.query === '') last = { request, wanted };
     return send(wanted);
   };
