@@ -26,7 +26,7 @@ import { median } from './statistics.ts';
 import { wrk, type WrkRound } from './wrk.ts';
 
 const flags = readFlags(
-  // V8 goes on compiling for as long as the warm-up, on processors that a flood leaves nothing of.
+  // The warm-up lasts until V8 has compiled what a flood needs, which takes processor time away from both ends of it.
   { processes: 3, rounds: 15, seconds: 1, warmup: 8, tries: 8, connections: '1,16', encodings: 'gzip,identity', interval: 5 },
   { processes: 1, rounds: 1, seconds: 1, warmup: 2, tries: 1, encodings: 'gzip' },
 );
